@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { maskText } from '@repo/core'
 import pg from 'pg'
+import { baselineOf, readBaseline, writeBaseline } from './baseline.ts'
 import { connectionStringOf } from './connection.ts'
 import { databaseOfCommand } from './database-of-command.ts'
 import { functionDiff, writeFunctionSums } from './functions.ts'
@@ -18,7 +19,7 @@ import { grantRole } from './grants.ts'
 import { migrate } from './migrate.ts'
 import { schemaDiff } from './schema-engine.ts'
 import { policyDiff } from './tenancy/policies.ts'
-import { startPostgres } from './testing/postgres.ts'
+import { type PostgresServer, startPostgres } from './testing/postgres.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -39,6 +40,7 @@ async function runDiff(name: string | undefined): Promise<void> {
     await migrate(url)
     const sql = await completeDiff(url)
     if (sql === null) {
+      await refreshBaseline(server)
       say('The schema, prisma/sql and the migrations agree.')
       return
     }
@@ -53,9 +55,19 @@ async function runDiff(name: string | undefined): Promise<void> {
     await mkdir(folder, { recursive: true })
     await writeFile(join(folder, 'migration.sql'), `-- ${name.replaceAll('_', ' ')}\n\n${sql}`)
     say(`wrote ${relative(ROOT, folder)}/migration.sql – give the reason in its first line.`)
+    await refreshBaseline(server)
   } finally {
     await server.stop()
   }
+}
+
+/** Writes `baseline.sql` anew where it exists. A copy of this package has none. */
+async function refreshBaseline(server: PostgresServer): Promise<void> {
+  if ((await readBaseline()) === '') return
+  const migrated = await server.createDatabase('migrated')
+  await migrate(migrated)
+  if (await writeBaseline(await baselineOf(migrated, await server.createDatabase('empty'))))
+    say('wrote prisma/baseline.sql')
 }
 
 /**

@@ -53,6 +53,6 @@ export const functionSums = {
   TwoFactor_dates_backup_codes: '689ecd23405880ffa5f623afbb4352ab',
   TwoFactor_dates_secret: '2537879cdcaa46298aa3c6f389050843',
   User_role_changed: 'ca745c0a3f7f86f7733779ee6b13c6d1',
-  User_tells: '4fabcca2b17db0bb1fef5e2107785d7d',
+  User_tells: '0927b4fc1a95e029717da0dbb015b914',
   deny_access: 'bb6dbaee64b4cbf7e8a9bf24debfb5f1',
 } as const

@@ -6,6 +6,7 @@
  */
 
 import { createHash, randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -15,11 +16,17 @@ import { connectionStringOf } from './connection.ts'
 import { PRISMA_LOCK, repeatGrants } from './grants.ts'
 
 /**
- * The folder `migrations/`, which is beside both `src/` and `dist/`. It is resolved when needed and not
- * written as `new URL('…', import.meta.url)`, which bundlers take for a file to bundle.
+ * The folder `migrations/`, which is beside both `src/` and `dist/`, or the folder of the host's migrations that
+ * `package.json` names. It is resolved when needed and not written as `new URL('…', import.meta.url)`, which bundlers
+ * take for a file to bundle.
  */
-const migrationsFolder = (): string =>
-  join(dirname(fileURLToPath(import.meta.url)), '..', 'migrations')
+function migrationsFolder(): string {
+  const folder = join(dirname(fileURLToPath(import.meta.url)), '..')
+  const { tollgate } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
+    tollgate?: { migrations?: string }
+  }
+  return join(folder, tollgate?.migrations ?? 'migrations')
+}
 
 interface Migration {
   name: string

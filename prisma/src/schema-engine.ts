@@ -104,8 +104,10 @@ function readable(adapter: SqlDriverAdapter): SqlDriverAdapter {
   return open
 }
 
-async function schemaFiles(): Promise<SchemaFile[]> {
-  const folder = join(ROOT, 'schema')
+/** The schema of this package. */
+const OWN_SCHEMA = join(ROOT, 'schema')
+
+async function schemaFiles(folder: string): Promise<SchemaFile[]> {
   const names = (await readdir(folder)).filter((name) => name.endsWith('.prisma')).sort()
   return Promise.all(
     names.map(async (name) => ({
@@ -118,10 +120,11 @@ async function schemaFiles(): Promise<SchemaFile[]> {
 async function withEngine<T>(
   url: string,
   work: (engine: Engine, files: SchemaFile[]) => Promise<T>,
+  folder = OWN_SCHEMA,
 ): Promise<T> {
   shared[ENGINE] ??= loadEngine()
   const glue = await shared[ENGINE]
-  const files = await schemaFiles()
+  const files = await schemaFiles(folder)
   const base = new PrismaPg({ connectionString: url, max: 1 })
   const open: SqlDriverAdapter[] = []
   const factory = Object.assign(Object.create(base) as SqlMigrationAwareDriverAdapterFactory, {
@@ -145,9 +148,9 @@ async function withEngine<T>(
   }
 }
 
-/** The SQL that would bring the database at `url` in line with the schema; null if they agree. */
-export function schemaDiff(url: string): Promise<string | null> {
-  return withEngine(url, async (engine, files) => {
+/** The SQL that would bring the database at `url` in line with the schema in `folder`; null if they agree. */
+export function schemaDiff(url: string, folder = OWN_SCHEMA): Promise<string | null> {
+  const work = async (engine: Engine, files: SchemaFile[]) => {
     const result = await engine.diff({
       from: { tag: 'schemaDatasource', files, configDir: ROOT },
       to: { tag: 'schemaDatamodel', files },
@@ -157,7 +160,8 @@ export function schemaDiff(url: string): Promise<string | null> {
       shadowDatabaseUrl: null,
     })
     return result.exitCode === 0 ? null : result.stdout
-  })
+  }
+  return withEngine(url, work, folder)
 }
 
 /**

@@ -23,6 +23,7 @@ import { planRemove } from './plan-remove.ts'
 import { planUpdate, requireReceipt, waitingFiles } from './plan-update.ts'
 import { readReceipt } from './receipt.ts'
 import { jsonOf, linesOf, stepsOf } from './report.ts'
+import { findSchemas } from './schema/locate.ts'
 import { variablesOf } from './variables.ts'
 
 /** The exit codes. */
@@ -39,6 +40,9 @@ const HELP = `tollgate <command> [--into <folder>]
       --scope @acme      the scope of the copied packages; default @repo
       --directory libs   their folder; default: the first of your workspace
       --app apps/web     the package that will import them
+      --schema merge     put the models into your Prisma schema; default if you have one for PostgreSQL.
+                         own: @repo/db has a schema, and so a database, of its own.
+                         <path>: your schema, where you have several
       --no-wire          leave the files and settings of a Next.js app alone
       --without creem,…  leave extras out: creem, calcom, oauth-server
   diff [<path>]        show what you changed in the copied files
@@ -75,6 +79,7 @@ const OPTIONS = {
   app: { type: 'string' },
   without: { type: 'string' },
   with: { type: 'string' },
+  schema: { type: 'string' },
   'no-wire': { type: 'boolean', default: false },
   restore: { type: 'boolean', default: false },
   dirty: { type: 'boolean', default: false },
@@ -98,7 +103,7 @@ const parse = (args: string[]) => parseArgs({ args, options: OPTIONS, allowPosit
 
 /** The flags of each command, beside those of all commands. */
 const COMMANDS: Record<string, readonly (keyof Flags)[]> = {
-  add: ['scope', 'directory', 'app', 'no-wire', 'without', 'dry-run', 'yes'],
+  add: ['scope', 'directory', 'app', 'schema', 'no-wire', 'without', 'dry-run', 'yes'],
   diff: [],
   'check-update': [],
   update: ['restore', 'without', 'with', 'dirty', 'downgrade', 'abort', 'force', 'dry-run', 'yes'],
@@ -155,9 +160,13 @@ async function run(args: string[]): Promise<number> {
     const isKnown = [...allowed, ...ALWAYS].includes(flag as keyof Flags)
     if (isGiven && !isKnown) throw new CreateError('usage', `${name} takes no --${flag}.`)
   }
-  for (const flag of ['into', 'from'] as const) {
+  for (const flag of ['into', 'from', 'schema'] as const) {
     // An empty text is mostly a shell variable that is not set, and would mean the working directory.
-    if (flags[flag] === '') throw new CreateError('usage', `--${flag} is empty. Name a folder.`)
+    if (flags[flag] === '')
+      throw new CreateError(
+        'usage',
+        `--${flag} is empty. Name a ${flag === 'schema' ? 'schema' : 'folder'}.`,
+      )
   }
   const host = openHost(flags.into)
   const interrupted = takeBackPending(host.folder)
@@ -180,6 +189,7 @@ async function run(args: string[]): Promise<number> {
       again,
       planAdd(checkout, again, rest, {
         ...given(flags, 'scope', 'directory', 'app'),
+        ...(await schemaChoice(again, flags)),
         wire: !flags['no-wire'],
         without: namesIn(flags.without),
       }),
@@ -197,6 +207,18 @@ function parseOrExplain(args: string[]) {
   } catch (error) {
     throw new CreateError('usage', `${(error as Error).message}\n\n${HELP}`)
   }
+}
+
+/** Whether the models go into the host's schema: as the flag says, or as a person says on a terminal. */
+async function schemaChoice(host: Host, { schema, yes }: Flags): Promise<{ schema?: string }> {
+  if (schema !== undefined) return { schema }
+  if (yes || !canAsk() || readReceipt(host.read)) return {}
+  const [found, ...others] = findSchemas(host)
+  if (!found || others.length > 0) return {}
+  const isWanted = await asked(
+    `Your Prisma schema is ${found.path}. Put Tollgate's models into it, so that both have one User? [Y/n] `,
+  )
+  return isWanted ? {} : { schema: 'own' }
 }
 
 const given = <Name extends 'scope' | 'directory' | 'app'>(flags: Flags, ...names: Name[]) =>
@@ -254,9 +276,15 @@ async function act(host: Host, plan: Plan, flags: Flags): Promise<number> {
 
 /** Whether a person wants the plan. Where nobody can be asked, the command itself is the answer. */
 async function confirmed({ changes }: Plan): Promise<boolean> {
-  if (!process.stdin.isTTY || !process.stderr.isTTY) return true
+  return !canAsk() || asked(`Change ${changes.length} files? [Y/n] `)
+}
+
+const canAsk = (): boolean => process.stdin.isTTY === true && process.stderr.isTTY === true
+
+/** Whether a person answers yes on the terminal. */
+async function asked(question: string): Promise<boolean> {
   const reader = createInterface({ input: process.stdin, output: process.stderr })
-  const answer = await reader.question(`\nChange ${changes.length} files? [Y/n] `)
+  const answer = await reader.question(`\n${question}`)
   reader.close()
   return !/^n/i.test(answer.trim())
 }

@@ -14,6 +14,7 @@ import { blocksOf, formatOf } from './formats.ts'
 import { type Host, nameFor, type PackageManager, plainGlob } from './host.ts'
 import { type Layout, placePaths, renamerOf, workspaceRange } from './place.ts'
 import type { Edit } from './receipt.ts'
+import type { HostSchema } from './schema/locate.ts'
 import { type Wiring, wiringEdits } from './wiring.ts'
 
 /** What a copy needs, and where. */
@@ -29,6 +30,8 @@ export interface EditRequest {
   ownsRoot: boolean
   /** The Next.js app that is wired. Null: none is. */
   wiring: Wiring | null
+  /** The host's Prisma schema with the models. Null: the packages have one of their own. */
+  schema: HostSchema | null
 }
 
 /** The values that the host needs for its parts. */
@@ -108,10 +111,14 @@ function workspacesOf(read: ReadFile): string[] {
   return nested ? ['workspaces', 'packages'] : ['workspaces']
 }
 
-function scripts({ checkout, parts, layout }: EditRequest): Edit[] {
+/** The scripts for a schema of the packages' own. In a host's schema, Prisma's commands do that. */
+const OF_OWN_SCHEMA = ['db:diff', 'db:reset']
+
+function scripts({ checkout, parts, layout, schema }: EditRequest): Edit[] {
   const rename = renamerOf(checkout, layout)
   return parts.flatMap(({ manifest }) =>
-    Object.entries(manifest.scripts).map(([name, script]) => {
+    Object.entries(manifest.scripts).flatMap(([name, script]) => {
+      if (schema && OF_OWN_SCHEMA.includes(name)) return []
       const placed = placePaths(checkout, layout, script).replaceAll(
         /\$run\(([^ )]+) ([^)]+)\)/g,
         (_, name: string, task: string) => runIn(layout.packageManager, name, task),

@@ -20,6 +20,10 @@ export type CreateErrorCode =
   | 'name_taken'
   /** The host has no receipt, so nothing was copied into it by this command. */
   | 'receipt_not_found'
+  /** The host's Prisma schema cannot be read, or could not after the command. */
+  | 'invalid_schema'
+  /** The host's Prisma schema and Tollgate's models have names or fields that do not fit together. */
+  | 'schema_conflict'
   /** The receipt cannot be read. */
   | 'invalid_receipt'
   /** The checkout is older than what the host has. */

@@ -11,6 +11,7 @@ import { cutExtras, extrasOf, filesLeftOut, keysLeftOut } from './extras.ts'
 import { type FileState, textFile, textOf } from './files.ts'
 import { formatOf } from './formats.ts'
 import type { PackageManager } from './host.ts'
+import type { HostSchema } from './schema/locate.ts'
 
 /** Where the parts go in a host, as the receipt keeps it. */
 export interface Layout {
@@ -32,11 +33,15 @@ export interface Placed {
   file: FileState
 }
 
-/** The files of `parts` and their root files, by their paths in the host. */
+/**
+ * The files of `parts` and their root files, by their paths in the host. With a `schema` of the host, `@repo/db` leaves
+ * its models, its migrations and the tests of both behind, and names those of the host.
+ */
 export function placeFiles(
   checkout: Checkout,
   parts: readonly Part[],
   layout: Layout,
+  schema: HostSchema | null = null,
 ): Map<string, Placed> {
   const moves = movesOf(checkout, layout)
   const rename = renamerOf(checkout, layout)
@@ -50,7 +55,7 @@ export function placeFiles(
   ]
   for (const source of sources) {
     const file = checkout.read(source)
-    if (!file) continue
+    if (!file || (schema && OWN_SCHEMA.test(source))) continue
     const path = moved(source, moves)
     placed.set(path, { source, file: rewrite(file, source, path) })
   }
@@ -61,9 +66,10 @@ export function placeFiles(
     if (text === null) return file
     const named = rename(cutExtras(text, known, without, source))
     const pathed = movesPaths(layout) ? relocate(named, source, path, moves) : named
-    const ready = path.endsWith('/package.json')
+    const hosted = path.endsWith('/package.json')
       ? asHosted(pathed, layout.packageManager, left)
       : pathed
+    const ready = schema && source === DB_MANIFEST ? naming(hosted, schema, path) : hosted
     return ready === text ? file : { ...textFile(ready), isExecutable: file.isExecutable }
   }
 }
@@ -74,6 +80,21 @@ function filesOf(part: Part, without: readonly string[]): string[] {
   return part.files.filter(
     (file) => !left.some((path) => file === path || file.startsWith(`${path}/`)),
   )
+}
+
+const DB_MANIFEST = 'prisma/package.json'
+
+/** The files of `@repo/db` that a host with a schema of its own has instead. */
+const OWN_SCHEMA = /^prisma\/(migrations\/|schema\/(?!schema\.prisma$)|src\/__tests__\/)/
+
+/** The `package.json` of `@repo/db` with the places of the host's schema and migrations. */
+function naming(text: string, { path: schema, migrations }: HostSchema, manifest: string): string {
+  const from = posix.dirname(manifest)
+  const value = {
+    schema: posix.relative(from, schema),
+    migrations: posix.relative(from, migrations),
+  }
+  return formatOf(manifest).set(text, ['tollgate'], JSON.stringify(value))
 }
 
 /** The path of a file of the checkout in the host. */

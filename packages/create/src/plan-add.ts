@@ -14,6 +14,9 @@ import { LOCKFILE, lockfileFor } from './lockfile.ts'
 import { placeFiles } from './place.ts'
 import { Draft, type Plan } from './plan.ts'
 import { type Receipt, readReceipt } from './receipt.ts'
+import { readingBlocks } from './schema/block.ts'
+import { decideSchema } from './schema/decide.ts'
+import { draftUser, planSchema, requireValid } from './schema/merge.ts'
 import { stepsAfter } from './steps.ts'
 import { placeWiring, wiringOf } from './wiring.ts'
 
@@ -21,11 +24,19 @@ import { placeWiring, wiringOf } from './wiring.ts'
 export interface AddOptions extends LayoutOptions {
   /** The package that will import the parts; empty for the root. Default: the only package that uses Next.js. */
   app?: string
+  /**
+   * Where the models go: `merge` into the host's Prisma schema, the path of that schema, or `own` for a schema of their
+   * own. Default: into the host's only schema for PostgreSQL, if it has one.
+   */
+  schema?: string
   /** Whether an app that uses Next.js gets routes, instances and settings. Default true. */
   wire?: boolean
 }
 
-/** Plans to add `names` to the host. @throws `usage`, `name_taken`, `invalid_host`, `invalid_receipt` */
+/**
+ * Plans to add `names` to the host. @throws `usage`, `name_taken`, `invalid_host`, `invalid_receipt`, `invalid_schema`,
+ * `schema_conflict`
+ */
 export function planAdd(
   checkout: Checkout,
   host: Host,
@@ -55,14 +66,33 @@ export function planAdd(
   const parts = closureOf(checkout, asked)
   const layout = decideLayout(checkout, parts, host, options, earlier?.layout ?? null)
   const draft = new Draft(host.read)
+  const hasDb = parts.some(({ name }) => name === 'db')
+  const isDecided = earlier?.layout.folders.db !== undefined || !hasDb
+  if (earlier?.layout.folders.db !== undefined && options.schema !== undefined) {
+    const is = earlier.schema ? `those of ${earlier.schema.path}` : 'of their own'
+    throw new CreateError(
+      'usage',
+      `The models of this host are ${is}. Leave out --schema, or remove the parts first.`,
+    )
+  }
+  const decision = isDecided
+    ? { schema: earlier?.schema ?? null, note: null }
+    : decideSchema(checkout, host, options.schema)
+  const { schema } = decision
+  if (decision.note) draft.notes.push({ path: 'Prisma', why: decision.note })
+  const merge = schema && planSchema(checkout, host, layout, schema, earlier)
   const requireInside = insideOf(host.folder)
   const base = new Map(earlier?.base)
   const files = { ...earlier?.files }
-  for (const [path, { source, file }] of placeFiles(checkout, parts, layout)) {
+  const read = readingBlocks(host.read)
+  for (const [path, { source, file }] of [
+    ...placeFiles(checkout, parts, layout, schema),
+    ...(merge?.files ?? []),
+  ]) {
     // A file of an earlier copy belongs to the host: `update` changes it.
     if (files[path]) continue
     requireInside(path)
-    const has = host.read(path)
+    const has = read(path)
     files[path] = source
     base.set(path, file)
     if (has === null) draft.put(path, file, 'create', has)
@@ -83,7 +113,11 @@ export function planAdd(
     base.set(path, file)
     draft.put(path, file, 'create')
   }
-  const request = { checkout, parts, layout, host, app, ownsRoot, wiring }
+  if (merge) {
+    draftUser(draft, host, merge.user)
+    requireValid(draft, host, merge.merged)
+  }
+  const request = { checkout, parts, layout, host, app, ownsRoot, wiring, schema }
   const { texts, edits, kept } = planEdits(host.read, wantedEdits(request), earlier?.edits ?? [])
   for (const [path, text] of texts) {
     requireInside(path)
@@ -108,12 +142,13 @@ export function planAdd(
     ownsRoot,
     app,
     wiring,
+    schema: merge?.merged ?? earlier?.schema ?? null,
     edits,
     unresolved: [...new Set([...(earlier?.unresolved ?? []), ...draft.conflicts])],
     migrations: earlier?.migrations ?? [],
     base,
   }
-  return draft.finish('add', receipt, stepsAfter({ ...request, isNew: earlier === null }))
+  return draft.finish('add', receipt, stepsAfter({ ...request, files, isNew: earlier === null }))
 }
 
 /** The package that imports the parts. Null: it is not known. @throws `usage` */

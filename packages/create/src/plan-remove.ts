@@ -11,6 +11,7 @@ import { isSameFile } from './files.ts'
 import type { Host } from './host.ts'
 import { BESIDE, Draft, type Plan } from './plan.ts'
 import { requireReceipt } from './plan-update.ts'
+import { isOfSchema, removeSchema } from './schema/remove.ts'
 import { commandsOf } from './steps.ts'
 import { placeWiring, wiringOf } from './wiring.ts'
 
@@ -41,23 +42,27 @@ export function planRemove(checkout: Checkout, host: Host, names: readonly strin
     ...parts.flatMap(({ files }) => files),
     ...parts.flatMap(({ manifest }) => manifest.rootFiles),
   ])
+  const keepsSchema = parts.some(({ name }) => name === 'db')
   const files: Record<string, string> = {}
   const base = new Map(receipt.base)
   for (const [path, source] of Object.entries(receipt.files)) {
-    if (stays.has(source)) {
+    const isSchema = isOfSchema(receipt, path)
+    if (isSchema ? keepsSchema : stays.has(source)) {
       files[path] = source
       continue
     }
     const has = host.read(path)
     const old = base.get(path)
     base.delete(path)
-    if (!has) continue
+    if (!has || isSchema) continue
     if (old && isSameFile(has, old)) draft.put(path, null, 'delete')
     else draft.notes.push({ path, why: 'You changed it, so it stays.' })
   }
   for (const path of receipt.unresolved) {
     if (!files[path]) draft.put(`${path}${BESIDE}`, null, 'delete')
   }
+  const dropSteps = keepsSchema ? [] : removeSchema(draft, host, receipt)
+  const schema = keepsSchema ? receipt.schema : null
   const folders = Object.fromEntries(
     parts.map(({ name }) => [name, receipt.layout.folders[name] as string]),
   )
@@ -70,6 +75,7 @@ export function planRemove(checkout: Checkout, host: Host, names: readonly strin
     app: receipt.app,
     ownsRoot: receipt.ownsRoot,
     wiring,
+    schema,
   }
   const wanted = parts.length === 0 ? [] : wantedEdits(request)
   const { texts, edits } = planEdits(host.read, wanted, receipt.edits)
@@ -80,6 +86,7 @@ export function planRemove(checkout: Checkout, host: Host, names: readonly strin
   const next = {
     ...receipt,
     wiring,
+    schema,
     parts: kept,
     layout,
     files,
@@ -89,5 +96,6 @@ export function planRemove(checkout: Checkout, host: Host, names: readonly strin
   }
   return draft.finish('remove', parts.length === 0 ? null : next, [
     commandsOf(layout.packageManager).install,
+    ...dropSteps,
   ])
 }

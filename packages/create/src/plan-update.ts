@@ -23,7 +23,9 @@ import { compareVersions, migrationsBetween } from './migrations.ts'
 import { placeFiles } from './place.ts'
 import { BESIDE, Draft, type Plan } from './plan.ts'
 import { type Receipt, readReceipt } from './receipt.ts'
-import { commandsOf } from './steps.ts'
+import { readingBlocks } from './schema/block.ts'
+import { draftUser, planSchema, requireValid } from './schema/merge.ts'
+import { commandsOf, schemaSteps } from './steps.ts'
 import { placeWiring } from './wiring.ts'
 
 /** How to update. */
@@ -69,9 +71,10 @@ export const waitingFiles = (host: Host, receipt: Receipt): string[] =>
 /** Plans the update of the host to `checkout`. @throws `receipt_not_found`, `older_checkout`, `unresolved`, `invalid_host` */
 export function planUpdate(
   checkout: Checkout,
-  host: Host,
+  real: Host,
   { restore = false, downgrade = false, ...extras }: UpdateOptions = {},
 ): Plan {
+  const host = { ...real, read: readingBlocks(real.read) }
   const receipt = requireReceipt(host)
   if (!downgrade) refuseOlder(checkout, receipt)
   const waiting = waitingFiles(host, receipt)
@@ -85,7 +88,10 @@ export function planUpdate(
   const parts = closureOf(checkout, receipt.parts)
   const layout = decideLayout(checkout, parts, host, extras, receipt.layout)
   const { app, ownsRoot, wiring } = receipt
-  const placed = placeFiles(checkout, parts, layout)
+  const { schema } = receipt
+  const placed = placeFiles(checkout, parts, layout, schema)
+  const merge = schema && planSchema(checkout, host, layout, schema, receipt)
+  for (const [path, each] of merge?.files ?? []) placed.set(path, each)
   for (const [path, each] of wiring ? placeWiring(checkout, layout, wiring) : []) {
     // A file that the app had before the copy is not Tollgate's.
     if (receipt.files[path] || host.read(path) === null) placed.set(path, each)
@@ -121,7 +127,11 @@ export function planUpdate(
         why: 'It is no longer part of Tollgate, and you changed it. It is yours now.',
       })
   }
-  const wanted = wantedEdits({ checkout, parts, layout, host, app, ownsRoot, wiring })
+  if (merge) {
+    draftUser(draft, host, merge.user)
+    requireValid(draft, host, merge.merged)
+  }
+  const wanted = wantedEdits({ checkout, parts, layout, host, app, ownsRoot, wiring, schema })
   const { texts, edits, kept } = planEdits(host.read, wanted, receipt.edits)
   for (const [path, text] of texts) draft.edit(path, text)
   draft.notes.push(...kept)
@@ -131,6 +141,7 @@ export function planUpdate(
     commit: draft.changes.size === 0 ? receipt.commit : checkout.commit,
     layout,
     files,
+    schema: merge?.merged ?? null,
     edits,
     unresolved: [...new Set(draft.conflicts)],
     migrations: [...receipt.migrations, ...migrations.map(({ name }) => name)],
@@ -143,6 +154,7 @@ export function planUpdate(
       : []),
     install,
     ...migrations.flatMap(({ steps }) => steps),
+    ...(schema ? schemaSteps(layout, schema, Object.keys(files)) : []),
     `${run} db:migrate, with the database of each environment.`,
   ])
 

@@ -4,8 +4,16 @@
  * @module
  */
 
-import { type FileState, isSameFile, type ReadFile, textFile } from './files.ts'
+import { type FileState, isSameFile, type ReadFile, textFile, textOf } from './files.ts'
 import { type Receipt, readReceipt, receiptFiles } from './receipt.ts'
+import {
+  fileOfBlock,
+  isBlock,
+  keepingLines,
+  readingBlocks,
+  withBlock,
+  withText,
+} from './schema/block.ts'
 
 /** Why a file changes. */
 export type Reason =
@@ -63,7 +71,7 @@ export class Draft {
   readonly #read: ReadFile
 
   constructor(read: ReadFile) {
-    this.#read = read
+    this.#read = readingBlocks(read)
   }
 
   /** Writes a file, or deletes it with null. */
@@ -90,8 +98,24 @@ export class Draft {
     this.notes.push({ path, why: `${why} Yours stays; the new text is in ${path}${BESIDE}.` })
   }
 
+  /** Lets the changes of blocks be changes of their files. */
+  #foldBlocks(): void {
+    for (const [path, { after }] of this.changes) {
+      if (!isBlock(path)) continue
+      this.changes.delete(path)
+      const name = fileOfBlock(path)
+      const file = this.changes.get(name)?.after ?? this.#read(name)
+      const text = file && textOf(file)
+      if (typeof text !== 'string' || !file) continue
+      const block = after && textOf(after)
+      const next = keepingLines(text, (plain) => withBlock(plain, block))
+      this.put(name, withText(file, next), 'edit')
+    }
+  }
+
   /** Ends the plan with its receipt; null removes the receipt. */
   finish(command: string, receipt: Receipt | null, steps: string[]): Plan {
+    this.#foldBlocks()
     const files = receipt ? receiptFiles(receipt) : new Map<string, FileState>()
     const earlier = readReceipt(this.#read)
     for (const path of earlier ? receiptFiles(earlier).keys() : []) {

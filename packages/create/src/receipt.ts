@@ -55,6 +55,21 @@ const receiptSchema = z.strictObject({
   app: z.string().nullable(),
   /** The Next.js app that was wired. Null: none was. */
   wiring: z.strictObject({ app: z.string(), source: z.string() }).nullable(),
+  /** The host's Prisma schema with Tollgate's models. Null: `@repo/db` has a schema of its own. */
+  schema: z
+    .strictObject({
+      path: z.string(),
+      isFolder: z.boolean(),
+      package: z.string(),
+      migrations: z.string(),
+      user: z.strictObject({
+        fields: z.record(z.string(), z.string()),
+        tenancy: z.string().nullable(),
+      }),
+      included: z.array(z.string()),
+    })
+    .nullable()
+    .default(null),
   /** Values that were written into files of the host. */
   edits: z.array(editSchema),
   /** Files whose merge waits for a person, by the path of the host's file. */

@@ -7,6 +7,8 @@
 import type { Checkout, Part } from './checkout.ts'
 import type { PackageManager } from './host.ts'
 import { type Layout, placePaths, renamerOf } from './place.ts'
+import type { HostSchema } from './schema/locate.ts'
+import { isMigration } from './schema/migration.ts'
 import { inApp, type Wiring } from './wiring.ts'
 
 /** The commands of a package manager. */
@@ -26,6 +28,8 @@ export function stepsAfter({
   layout,
   app,
   wiring,
+  schema,
+  files,
   isNew,
 }: {
   checkout: Checkout
@@ -33,6 +37,9 @@ export function stepsAfter({
   layout: Layout
   app: string | null
   wiring: Wiring | null
+  schema: HostSchema | null
+  /** The copied files, by their paths. */
+  files: Readonly<Record<string, string>>
   isNew: boolean
 }): string[] {
   const rename = renamerOf(checkout, layout)
@@ -49,10 +56,30 @@ export function stepsAfter({
     .map(({ packageName }) => rename(packageName))
   return [
     install,
+    ...(schema ? schemaSteps(layout, schema, Object.keys(files)) : []),
     ...(app === null && !parts.some(({ name }) => name === 'web')
       ? [`Add the packages that your app imports to its dependencies: ${chosen.join(', ')}.`]
       : []),
     ...own.map((step) => rename(placePaths(checkout, layout, step.replaceAll('$run', run)))),
     ...(isNew ? ['Commit the folder .tollgate-receipt with the rest: updates need it.'] : []),
+  ]
+}
+
+/** What a person does with the host's own schema and migrations. */
+export function schemaSteps(
+  { packageManager }: Pick<Layout, 'packageManager'>,
+  schema: HostSchema,
+  files: readonly string[],
+): string[] {
+  const { run } = commandsOf(packageManager)
+  const at = schema.package === '' ? '' : `In ${schema.package}: `
+  const migration = files
+    .filter((path) => isMigration(schema, path))
+    .sort()
+    .at(-1)
+  return [
+    `${at}npx prisma generate, so that your client has the new fields and models.`,
+    `${at}npx prisma migrate dev, after you have read ${migration}. It keeps your rows. In production: npx prisma migrate deploy.`,
+    `${run} db:migrate makes the tables of the queue. It also applies your migrations, if they are not applied yet.`,
   ]
 }
