@@ -247,7 +247,7 @@ async function update(checkout: Checkout, host: Host, flags: Flags): Promise<num
   if (dirty.length > 0 && !flags.dirty && !flags['dry-run']) {
     throw new CreateError(
       'dirty_tree',
-      `${dirty.length} files have changes that are not committed. Commit them first, or add --dirty.`,
+      `Not committed: ${dirty.slice(0, 5).join(', ')}${dirty.length > 5 ? ` and ${dirty.length - 5} more` : ''}. Commit them first, or add --dirty.`,
     )
   }
   const extras = { without: namesIn(flags.without), including: namesIn(flags.with) }

@@ -6,6 +6,7 @@
  */
 
 import { parse as parseYaml } from 'yaml'
+import { agentsEdits } from './agents.ts'
 import type { Checkout, Part } from './checkout.ts'
 import { CreateError } from './errors.ts'
 import { cutExtras, extrasOf, variableNames } from './extras.ts'
@@ -55,6 +56,7 @@ export function wantedEdits(request: EditRequest): Edit[] {
       ...(ignoresExamples(request.host.read) ? ['!.env*.example'] : []),
     ].map((line) => edit('.gitignore', [`+${line}`], '')),
     ...variables(request),
+    ...agentsEdits(request.checkout, request.parts, layout),
     ...(layout.packageManager === 'pnpm' && ownsRoot ? allowedBuilds(request) : []),
   ]
 }

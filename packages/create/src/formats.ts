@@ -27,7 +27,9 @@ export function formatOf(file: string): Format {
         ? yaml
         : file.includes('.env')
           ? env
-          : lines
+          : file.endsWith('.md')
+            ? markdown
+            : lines
   // A byte order mark and the line ends of Windows survive an edit.
   const keeping = (text: string, edit: (plain: string) => string) => {
     const mark = text.startsWith('\uFEFF') ? '\uFEFF' : ''
@@ -181,6 +183,42 @@ const env: Format = {
     const whole = text.endsWith('\n') ? text : `${text}\n`
     return whole.replace(`${at.text}\n`, '').replace(/\n{3,}/g, '\n\n')
   },
+}
+
+/** A page. A value is the text between two markers that have its key's name. */
+const markdown: Format = {
+  get: (text, keys) => blockIn(text, keys)?.value,
+  set(text, keys, value) {
+    const block = `<!-- ${keys[0]}: begin -->\n${value}\n<!-- ${keys[0]}: end -->\n`
+    const at = blockIn(text, keys)
+    if (at) return text.slice(0, at.from) + block + text.slice(at.to)
+    const gap = text === '' || text.endsWith('\n\n') ? '' : text.endsWith('\n') ? '\n' : '\n\n'
+    return text + gap + block
+  },
+  remove(text, keys) {
+    const at = blockIn(text, keys)
+    if (!at) return text
+    const before = text.slice(0, at.from).trimEnd()
+    const after = text.slice(at.to).replace(/^\n+/, '')
+    return before === '' || after === ''
+      ? `${before}${before === '' ? '' : '\n'}${after}`
+      : `${before}\n\n${after}`
+  },
+}
+
+/** The block between the markers of a key, with its place. Null: there is none, or its end is missing. */
+function blockIn(text: string, keys: readonly string[]) {
+  const begin = `<!-- ${keys[0]}: begin -->\n`
+  const end = `\n<!-- ${keys[0]}: end -->`
+  const from = text.indexOf(begin)
+  const last = from < 0 ? -1 : text.indexOf(end, from)
+  if (last < 0) return null
+  const to = last + end.length
+  return {
+    value: text.slice(from + begin.length, last),
+    from,
+    to: text[to] === '\n' ? to + 1 : to,
+  }
 }
 
 /** The default export of a configuration of Next.js, which `withTollgate` wraps. The value is the module it is of. */
