@@ -63,6 +63,7 @@ const HELP = `tollgate <command> [--into <folder>]
       --tests            run the tests of the copied packages, too
       --only auth,email  areas, or ids of checks
       --rehearse         try a sign-in on a database of another machine, too, and roll it back
+  mcp                  answer coding agents over the Model Context Protocol, on standard input and output
 
   --into <folder>      the host; default: the working directory
   --from <folder>      the checkout with the sources; default: the one that this command belongs to
@@ -108,6 +109,7 @@ const COMMANDS: Record<string, readonly (keyof Flags)[]> = {
   'check-update': [],
   update: ['restore', 'without', 'with', 'dirty', 'downgrade', 'abort', 'force', 'dry-run', 'yes'],
   remove: ['dry-run', 'yes'],
+  mcp: [],
   env: ['check'],
   doctor: ['live', 'tests', 'only', 'rehearse'],
 }
@@ -195,6 +197,12 @@ async function run(args: string[]): Promise<number> {
       }),
       flags,
     )
+  if (name === 'mcp') {
+    // Loaded here, because no other command needs the protocol.
+    const { serveMcp } = await import('./mcp/server.ts')
+    await serveMcp(again.folder, checkout)
+    return DONE
+  }
   if (name === 'remove') return act(again, planRemove(checkout, again, rest), flags)
   if (name === 'update') return update(checkout, again, flags)
   if (name === 'check-update') return checkUpdate(checkout, again, flags)

@@ -17,22 +17,35 @@ import type { Host } from './host.ts'
 import { requireReceipt } from './plan-update.ts'
 import { commandsOf } from './steps.ts'
 
-/** The doctor of a host, as a process to start. */
-export interface DoctorProcess {
+/** A program of a host, as a process to start. */
+export interface HostProgram {
   /** The folder with the configuration. */
   cwd: string
   /** The arguments for Node. */
   args: string[]
 }
 
-/** Finds the doctor of a host. @throws `receipt_not_found`, `invalid_host` where the packages are not installed */
-export function doctorOf(host: Host, flags: readonly string[]): DoctorProcess {
+/** The doctor of a host. @throws as `hostProgram` */
+export const doctorOf = (host: Host, flags: readonly string[]): HostProgram =>
+  hostProgram(host, 'core', 'src/doctor/main.ts', flags)
+
+/**
+ * A program of a part, with the host's configuration. `file` is its path in the part.
+ *
+ * @throws `receipt_not_found`, `invalid_host` where the part lacks the program, or the packages are not installed
+ */
+export function hostProgram(
+  host: Host,
+  part: string,
+  file: string,
+  flags: readonly string[],
+): HostProgram {
   const { layout, app, wiring } = requireReceipt(host)
-  const main = join(host.folder, layout.folders.core ?? 'packages/core', 'src/doctor/main.ts')
+  const main = join(host.folder, layout.folders[part] ?? `packages/${part}`, file)
   if (!existsSync(main)) {
     throw new CreateError(
       'invalid_host',
-      `${main} does not exist: the copied packages are of a version without a doctor. Run tollgate update first.`,
+      `${main} does not exist: the copied packages have no ${part}, or one of an older version. Run tollgate update first.`,
     )
   }
   const folders = [wiring?.app, app, layout.folders.web, ''].flatMap((each) =>
@@ -57,6 +70,22 @@ function loaderFrom(folder: string): string | null {
   } catch {
     return null
   }
+}
+
+/** Runs a program and returns what it printed. @throws `invalid_host` where it printed nothing. */
+export async function outputOf({ cwd, args }: HostProgram): Promise<string> {
+  const child = spawn(process.execPath, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] })
+  let printed = ''
+  let said = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    printed += text
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said = (said + text).slice(-4_000)
+  })
+  await once(child, 'close')
+  if (printed.trim() !== '') return printed
+  throw new CreateError('invalid_host', said.trim() || 'The program ended without an answer.')
 }
 
 /** Runs the doctor with this process's terminal, and returns its exit code. */
