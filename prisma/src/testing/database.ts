@@ -38,6 +38,11 @@ export interface TestPostgres {
   owner: string
   /** The host and port of a pooler in front of the server, which `db` goes through. Null: `db` is direct. */
   pooler: string | null
+  /**
+   * The folder of the server's Unix socket, which `db` uses without a pooler: a round trip takes a third less
+   * processor time than by TCP. Null: `db` uses TCP.
+   */
+  socketFolder: string | null
 }
 
 /** The options of `createTestDatabase`. */
@@ -66,7 +71,7 @@ export async function createTestDatabase(
       `ALTER DATABASE "${name}" SET TimeZone = '${options.timeZone}'`,
     )
   }
-  const db = createDb(postgres.pooler === null ? url : through(postgres.pooler, url))
+  const db = createDb(addressFor(postgres, url))
   return {
     db,
     url,
@@ -92,6 +97,15 @@ export async function cloneDatabase(postgres: TestPostgres, name: string): Promi
   }
   url.pathname = `/${name}`
   return url.href
+}
+
+/** How `db` reaches the database at `url`. */
+function addressFor({ pooler, socketFolder }: TestPostgres, url: string): string {
+  if (pooler !== null) return through(pooler, url)
+  if (socketFolder === null) return url
+  const local = new URL(url)
+  local.searchParams.set('host', socketFolder)
+  return local.href
 }
 
 /** The URL of the database at `url` through the pooler at `host:port`. */

@@ -32,16 +32,16 @@ async function start(): Promise<TestServer> {
   const given = process.env.TEST_DATABASE_URL || process.env.DATABASE_URL
   if (given) {
     const owner = decodeURIComponent(new URL(given).username)
-    const postgres = { adminUrl: given, template, owner, pooler: null }
+    const postgres = { adminUrl: given, template, owner, pooler: null, socketFolder: null }
     await migrate(await cloneDatabase({ ...postgres, template: 'template1' }, template))
     return { ...postgres, stop: () => dropDatabase(given, template) }
   }
   const server = await startPostgres()
   await migrate(await server.createDatabase(template))
-  const { adminUrl } = server
+  const { adminUrl, socketFolder } = server
   const pooler = process.env.TEST_POOLER === '1' ? await startPooler(adminUrl) : null
   return {
-    ...{ adminUrl, template, owner: OWNER, pooler: pooler?.host ?? null },
+    ...{ adminUrl, template, owner: OWNER, pooler: pooler?.host ?? null, socketFolder },
     async stop() {
       await pooler?.stop()
       await server.stop()

@@ -56,6 +56,8 @@ export interface PostgresServer {
   port: number
   /** The actual folder of the cluster; see `startPostgres`. Null if this process did not start the server. */
   folder: string
+  /** The folder of the Unix socket of a temporary cluster; else null, and always on Windows. */
+  socketFolder: string | null
   /** The URL of `database` for the role that owns it. */
   url(database: string): string
   /** The superuser's URL, for creating databases only. */
@@ -85,7 +87,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
 
   const running = runningPort(cluster)
   if (running !== undefined && (await accepts(running))) {
-    return describe({ port: running, folder, async stop() {} })
+    return describe({ port: running, folder, socketFolder: null, async stop() {} })
   }
 
   mkdirSync(folder, { recursive: true })
@@ -93,13 +95,15 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   const binaries = binariesFolder()
   if (!existsSync(join(cluster, 'PG_VERSION'))) await initialise(binaries, cluster, user)
   const port = options.port ?? (await freePort())
-  const child = await launch(binaries, cluster, port, user, throwAway)
+  const socketFolder = throwAway && platform() !== 'win32' ? folder : null
+  const child = await launch(binaries, cluster, port, user, { throwAway, socketFolder })
 
   const kill = () => child.kill('SIGQUIT')
   process.once('exit', kill)
   const server = describe({
     port,
     folder,
+    socketFolder,
     async stop({ isImmediate = throwAway } = {}) {
       process.removeListener('exit', kill)
       if (child.exitCode === null && child.signalCode === null) {
@@ -124,7 +128,9 @@ export function removePostgres(folder: string): void {
   rmSync(real, { recursive: true, force: true })
 }
 
-function describe(server: Pick<PostgresServer, 'port' | 'folder' | 'stop'>): PostgresServer {
+type Started = Pick<PostgresServer, 'port' | 'folder' | 'socketFolder' | 'stop'>
+
+function describe(server: Started): PostgresServer {
   const address = (role: string, database: string) =>
     `postgresql://${role}@127.0.0.1:${server.port}/${database}`
   const adminUrl = address('postgres', 'postgres')
@@ -297,11 +303,11 @@ function launch(
   cluster: string,
   port: number,
   user: Ids | undefined,
-  throwAway: boolean,
+  { throwAway, socketFolder }: { throwAway: boolean; socketFolder: string | null },
 ): Promise<ChildProcess> {
   const settings = {
     listen_addresses: '127.0.0.1',
-    unix_socket_directories: '',
+    unix_socket_directories: socketFolder ?? '',
     max_connections: '200',
     ...(throwAway ? THROW_AWAY : {}),
   }
