@@ -3,9 +3,10 @@
 import { chmodSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { applyPlan } from '../apply.ts'
 import { type Checkout, openCheckout } from '../checkout.ts'
+import { runCommand } from '../commands.ts'
 import { hostChanges } from '../diff.ts'
 import { openHost } from '../host.ts'
 import { type AddOptions, planAdd } from '../plan-add.ts'
@@ -294,6 +295,37 @@ test('an edit of the same lines of a model waits beside the schema, which stays 
     '/// The organization.',
   )
   expect(read(host, 'prisma/schema.prisma')).toContain('/// Our firms.\n/// @tenancy')
+})
+
+test('the command shows the change of the schema, and tells a conflict as JSON', async () => {
+  const host = hostWith(oneFile())
+  const before = treeOf(host)
+  const log = vi.spyOn(console, 'log').mockImplementation(() => {})
+  const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+  onTestFinished(() => void vi.restoreAllMocks())
+  const at = ['--into', host, '--from', checkout.folder, '--json']
+  const printed = () => JSON.parse(String(log.mock.lastCall?.[0]))
+  expect(await runCommand(['add', 'auth', '--dry-run', ...at])).toBe(0)
+  expect(printed().changes).toEqual(
+    expect.arrayContaining([
+      { path: 'prisma/schema.prisma', change: 'edit' },
+      { path: 'prisma/migrations/20270101120001_tollgate/migration.sql', change: 'create' },
+    ]),
+  )
+  expect(treeOf(host)).toEqual(before)
+  expect(await runCommand(['add', 'auth', '--schema', '', ...at])).toBe(1)
+  expect(printed().error.code).toBe('usage')
+  expect(await runCommand(['add', 'auth', '--schema', 'prisma/schema.prisma', ...at])).toBe(0)
+  // The choice is made once.
+  expect(await runCommand(['add', 'email', '--schema', 'own', ...at])).toBe(1)
+  expect(printed().error.message).toContain('those of prisma/schema.prisma')
+  const other = hostWith(oneFile(HOST_SCHEMA.replace('@@index', '@@map("users")\n  @@index')))
+  expect(await runCommand(['add', 'auth', ...at, '--into', other])).toBe(1)
+  expect(printed().error).toMatchObject({
+    code: 'schema_conflict',
+    message: expect.stringContaining('"users"'),
+  })
+  expect(stderr).toHaveBeenCalled()
 })
 
 describe('conflicts are told together, and nothing changes', () => {

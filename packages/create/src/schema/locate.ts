@@ -82,6 +82,7 @@ function configOf(host: Host, folder: string): Config {
     const code = textAt(host, file)
       .split('\n')
       .filter((line) => !/^(\/\/|\/\*|\*)/.test(line.trim()))
+      .map((line) => line.split(' // ')[0])
       .join('\n')
     const migrations = /\bmigrations\s*:\s*\{([^}]*)\}/.exec(code)?.[1] ?? ''
     const path = pathIn(code, SCHEMA)
