@@ -117,6 +117,23 @@ test('a customer without script signs up, buys the plan, gets its credits and si
   expect(visitor.url).toBe(`${app.url}/sign-in?next=%2Fdashboard`)
 })
 
+test('a customer continues with Google at the stand-in, and a cancel leads back to the sign-in page', async () => {
+  const visitor = createVisitor()
+  await visitor.open(`${app.url}/sign-in?next=/account`)
+  await visitor.press('Continue with Google')
+  expect(visitor.text).toContain('Choose an account')
+  await visitor.press('Grace Hopper')
+  expect(visitor.url).toBe(`${app.url}/account`)
+  expect(visitor.holds(SESSION)).toBe(true)
+
+  const other = createVisitor()
+  await other.open(`${app.url}/sign-up`)
+  await other.press('Continue with GitHub')
+  await other.press('Cancel')
+  expect(other.text).toContain('You cancelled, so nobody was signed in.')
+  expect(other.holds(SESSION)).toBe(false)
+})
+
 test('a page with an expired access token is redirected to the renewal and comes back with its session', async () => {
   const visitor = await signedIn('renewed@example.com')
   visitor.drop(ACCESS)

@@ -3,10 +3,12 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { freePort } from '@repo/db/testing'
+import Stripe from 'stripe'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { hostCommand, parseLocal } from '../dev/command.ts'
 import { localEnvironment, requireDevelopment } from '../dev/environment.ts'
 import { openDatabase, usablePort } from '../dev/services.ts'
+import { OLD, subscribe } from './harness.ts'
 import { type Dev, dev, type HostFolder, isAlive, makeHost } from './local-host.ts'
 
 interface Answer {
@@ -48,6 +50,85 @@ async function occupied(wanted = 0): Promise<{ port: number; server: Server }> {
   return { port: (server.address() as AddressInfo).port, server }
 }
 
+/** Uses each control of the stand-in, which runs in another process, and waits for its webhook at the host. */
+async function useEveryControl(): Promise<void> {
+  const at = { host: '127.0.0.1', port: sandboxPort, protocol: 'http' } as const
+  const apiVersion = OLD as Stripe.LatestApiVersion
+  const stripe = new Stripe('sk_test_local', { ...at, apiVersion, telemetry: false })
+  const url = `http://127.0.0.1:${sandboxPort}/controls/stripe`
+  const used = new Set<string>()
+  const use = async (name: string, body: object = {}): Promise<Record<string, unknown>> => {
+    used.add(name)
+    const headers = { 'content-type': 'application/json' }
+    const sent = await fetch(`${url}/${name}`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify(body),
+    })
+    const done = (await sent.json()) as Record<string, unknown>
+    expect([name, sent.status, done.error]).toEqual([name, 200, undefined])
+    return done
+  }
+  const times = async (type: string) =>
+    (await answer()).hooks.filter((each) => each.type === type).length
+  const arrives = (type: string, count = 1) =>
+    expect.poll(() => times(type), { message: type }).toBeGreaterThanOrEqual(count)
+  const newest = async () => (await stripe.paymentIntents.list({ limit: 1 })).data[0]?.id as string
+
+  const { subscription, customer, price } = await subscribe(stripe)
+  const own = { subscription: subscription.id }
+  await use('renew', own)
+  await arrives('invoice.paid', 2)
+  const payment = await newest()
+  await use('refund', { payment, amount: 100 })
+  await arrives('charge.refunded')
+  const dispute = await use('dispute', { payment })
+  await arrives('charge.dispute.created')
+  await use('close_dispute', { dispute: dispute.id, status: 'won' })
+  await arrives('charge.dispute.closed')
+  await use('fail_payment', own)
+  await arrives('invoice.payment_failed')
+  const items = [{ price: price.id }]
+  const trial = await stripe.subscriptions.create({
+    customer: customer.id,
+    items,
+    trial_period_days: 30,
+  })
+  await use('trial_will_end', { subscription: trial.id })
+  await arrives('customer.subscription.trial_will_end')
+  await use('end', own)
+  await arrives('customer.subscription.deleted')
+
+  const waiting = () =>
+    stripe.subscriptions.create({
+      customer: customer.id,
+      items,
+      default_payment_method: 'pm_card_authenticationRequired',
+    })
+  const confirmed = await waiting()
+  await use('settle_payment', { payment: await newest(), outcome: 'succeeded' })
+  expect((await stripe.subscriptions.retrieve(confirmed.id)).status).toBe('active')
+  const expired = await use('expire', { subscription: (await waiting()).id })
+  expect(expired.status).toBe('incomplete_expired')
+
+  // Again and twice: an event that arrived before. Late: an event that was held back.
+  const [event] = (await stripe.events.list({ type: 'charge.refunded' })).data
+  await use('send_again', { event: event?.id })
+  await arrives('charge.refunded', 2)
+  await use('send_again', { event: event?.id, times: 2 })
+  await arrives('charge.refunded', 4)
+  await use('hold')
+  const before = await times('product.created')
+  await stripe.products.create({ name: 'Late' })
+  const [late] = (await stripe.events.list({ type: 'product.created', limit: 1 })).data
+  expect(late?.pending_webhooks).toBe(1)
+  expect(await times('product.created')).toBe(before)
+  await use('let_go')
+  await arrives('product.created', before + 1)
+  const { controls } = (await (await fetch(url)).json()) as { controls: string[] }
+  expect([...used].sort()).toEqual(controls.sort())
+}
+
 test('a host’s own script runs beside the services, with its variables, and Ctrl-C stops all of it', async () => {
   const started = await running()
   await started.says(/^app {6}listening$/m)
@@ -81,6 +162,7 @@ test('a host’s own script runs beside the services, with its variables, and Ct
   })
   const hook = { url: '/api/webhooks/stripe', type: 'customer.created' }
   await expect.poll(async () => (await answer()).hooks).toContainEqual(hook)
+  await useEveryControl()
 
   started.signal('SIGINT')
   started.signal('SIGINT')

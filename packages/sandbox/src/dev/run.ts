@@ -112,9 +112,12 @@ async function start(args: LocalArguments, options: RunLocalOptions, life: Life)
   })
   closing.push(() => sandbox.stop())
   await sandbox.listen()
-  tell(log, { environment, facts, applied, files: args.folder })
-
-  const processes = args.isServicesOnly ? [] : await processesOf(args, command, all, life)
+  const config = findConfig(args.folder)
+  if (config) await pushPlans(config, all, life)
+  else log.write(WITHOUT_CONFIG)
+  // The last of these lines says that everything is ready for the app.
+  tell(log, { environment, facts, applied })
+  const processes = args.isServicesOnly ? [] : processesOf(args.folder, command, config, all)
   const running: RunningProcess[] = []
   // Before the stand-ins and the database, which the processes use to the last.
   closing.push(() => Promise.all(running.map((each) => each.stop())))
@@ -156,6 +159,9 @@ async function choosePort(args: LocalArguments, host: Environment): Promise<numb
   return fixed
 }
 
+const WITHOUT_CONFIG =
+  'There is no tollgate.config.ts, so no worker runs: mails are not sent, and webhooks are not processed.'
+
 /** The stand-ins say only what went wrong. */
 const quiet = { ...consoleLogger, info() {}, debug() {} }
 
@@ -165,7 +171,6 @@ function tell(
     environment: LocalEnvironment
     facts: { appUrl: string; databaseUrl: string; sandboxUrl: string }
     applied: number
-    files: string
   },
 ): void {
   const { environment, facts, applied } = told
@@ -174,47 +179,49 @@ function tell(
   log.write(`App: ${facts.appUrl}`)
   log.write(`Database: ${database.host}${database.pathname}, ${applied} migrations applied`)
   log.write(`Stand-ins: ${facts.sandboxUrl}`)
-  log.write(`Mailbox: ${facts.sandboxUrl}/mailbox`)
   if (real.length > 0) log.write(`With your own keys: ${real.join(', ')}`)
   log.write(`Set for your app: ${Object.keys(variables).join(', ') || 'nothing'}`)
   if (kept.length > 0) log.write(`Yours, and not changed: ${kept.join(', ')}`)
+  log.write(`Mailbox: ${facts.sandboxUrl}/mailbox`)
 }
 
-/** The worker and the host's own command, after the plans are at the stand-in. */
-async function processesOf(
-  { folder }: LocalArguments,
+/** The command of a package, for the host's own instances. */
+const tool = (
+  name: string,
+  words: readonly string[],
+  config: string,
+  env: Environment,
+): LocalProcess => ({
+  name,
+  command: [process.execPath, ...process.execArgv, ...words, '--config', config],
+  cwd: process.cwd(),
+  env,
+})
+
+/** Pushes the host's plans to the Stripe stand-in, so that a checkout finds their prices. Ctrl-C ends the wait. */
+async function pushPlans(config: string, all: Environment, { log, stopped }: Life): Promise<void> {
+  const billing = cliOf('@repo/billing', dirname(config))
+  if (!billing || !all.STRIPE_API_BASE) return
+  const plans = startProcess(tool('plans', [billing, 'plans', 'push'], config, all), log)
+  const code = await Promise.race([plans.ended, stopped.then(() => plans.stop().then(() => 0))])
+  if (code !== 0) log.write('The plans could not be pushed, so a checkout finds no prices.')
+}
+
+/** The worker and the host's own command. */
+function processesOf(
+  folder: string,
   command: string | readonly string[],
+  config: string | null,
   all: Environment,
-  { log, stopped }: Life,
-): Promise<LocalProcess[]> {
+): LocalProcess[] {
+  const jobs = cliOf('@repo/jobs', dirname(fileURLToPath(import.meta.url)))
   const app: LocalProcess = {
     name: 'app',
     command,
     cwd: folder,
     env: { ...all, PATH: scriptPath(folder, all.PATH) },
   }
-  const config = findConfig(folder)
-  if (config === null) {
-    log.write(
-      'There is no tollgate.config.ts, so no worker runs: mails are not sent, and webhooks are not processed.',
-    )
-    return [app]
-  }
-  const tool = (name: string, cli: string, ...words: string[]): LocalProcess => ({
-    name,
-    command: [process.execPath, ...process.execArgv, cli, ...words, '--config', config],
-    cwd: process.cwd(),
-    env: all,
-  })
-  const billing = cliOf('@repo/billing', dirname(config))
-  if (billing && all.STRIPE_API_BASE) {
-    const plans = startProcess(tool('plans', billing, 'plans', 'push'), log)
-    // Ctrl-C also ends the wait.
-    const code = await Promise.race([plans.ended, stopped.then(() => plans.stop().then(() => 0))])
-    if (code !== 0) log.write('The plans could not be pushed, so a checkout finds no prices.')
-  }
-  const jobs = cliOf('@repo/jobs', dirname(fileURLToPath(import.meta.url)))
-  return [...(jobs ? [tool('worker', jobs, 'worker')] : []), app]
+  return config && jobs ? [tool('worker', [jobs, 'worker'], config, all), app] : [app]
 }
 
 /** The file with the commands of a package: of `from`, or beside this package. Null: the host does not have it. */
