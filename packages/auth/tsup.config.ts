@@ -10,6 +10,7 @@ export default defineConfig({
     'src/next.ts',
     'src/next-proxy.ts',
     'src/worker.ts',
+    'src/better-auth-plugins.ts',
     'src/testing.ts',
   ],
   // Bundled, because one file is imported faster than its fifty.

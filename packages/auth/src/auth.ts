@@ -8,11 +8,14 @@ import { createLogger, lazy, requireId, toResponse } from '@repo/core'
 import { createRateLimiter } from '@repo/core/rate-limit'
 import { db } from '@repo/db'
 import { createBacklogWatch } from '@repo/jobs/queue'
+import type { BetterAuthPlugin } from 'better-auth'
 import { type Access, defaultAccess } from './access.ts'
 import { tellOf } from './account/alerts.ts'
 import { exportOf, type UserExport } from './account/export.ts'
 import type { MailedLink } from './account/mailed-links.ts'
+import { ProfileIncompleteError, profileOf } from './account/profile.ts'
 import { isRecent } from './account/recent.ts'
+import { createUserFields, type UserFields, type UserFieldValues } from './account/user-fields.ts'
 import { createRecorder } from './audit/recorder.ts'
 import { createBackground } from './background.ts'
 import { createKeys } from './database/keys.ts'
@@ -23,8 +26,9 @@ import { checkProxies, createAddressOf } from './http/addresses.ts'
 import { type ApiLimits, limitRequest } from './http/api-limits.ts'
 import { type FormAction, runFormAction } from './http/forms.ts'
 import { createLazyApi } from './http/lazy-api.ts'
+import { createTexts } from './http/texts.ts'
 import type { ImportedUser, ImportUsersOptions, ImportUsersResult } from './import/import-users.ts'
-import type { Auth, AuthUser } from './instance.ts'
+import type { Auth, AuthApi, AuthUser, UserProfile } from './instance.ts'
 import { JOBS } from './job-names.ts'
 import { authCron, createJobs } from './jobs.ts'
 import { mail } from './mail/mail-payload.ts'
@@ -32,6 +36,7 @@ import type { Mails } from './mail/mail-requests.ts'
 import { requireGiven, requireKinds } from './option-kinds.ts'
 import { checkOptions, type GivenAuthOptions, requireOrigin } from './options.ts'
 import { defaultRoles, type OrganizationRole, type Permission, type Roles } from './permissions.ts'
+import { userFieldsOf } from './plugins/host-plugins.ts'
 // #region oauth-server
 import {
   createOAuthClient,
@@ -70,14 +75,26 @@ const MAIL_JOBS = [JOBS[0].name]
  * })
  * ```
  */
-export function createAuth<P extends string = Permission, R extends string = OrganizationRole>(
-  given: GivenAuthOptions<P, R> = {},
-): Auth<P, R> {
+export function createAuth<
+  P extends string = Permission,
+  R extends string = OrganizationRole,
+  Fields extends UserFields = UserFields,
+  const Plugins extends readonly BetterAuthPlugin[] = [],
+>(
+  given: GivenAuthOptions<P, R, Fields, Plugins> = {},
+): Auth<P, R, AuthUser & UserFieldValues<Fields>, AuthApi<Plugins>> {
+  type User = AuthUser & UserFieldValues<Fields>
   requireKinds(given)
   const options = withEnv(given)
   requireGiven(options)
   const baseURL = requireOrigin(options.baseURL)
   checkOptions(options)
+  const textOf = createTexts(options.errorTexts)
+  const own = createUserFields(
+    options.user?.fields,
+    options.locales,
+    userFieldsOf(options.plugins ?? []),
+  )
   const logger = createLogger(options.logger)
   const background = createBackground(logger)
   const database = options.db ?? db
@@ -111,12 +128,23 @@ export function createAuth<P extends string = Permission, R extends string = Org
     const { createServer } = await import('./server.ts')
     const roles = (options.access?.roles ?? defaultRoles) as Roles<string, string>
     const { run } = background
-    const shared = { options, keys, baseURL, db: database, logger, run, cookies, tokens, roles }
-    const made = await createServer({ ...shared, addressOf, limiter, record, tell })
-    fill(made.api)
+    const shared = {
+      options,
+      own,
+      keys,
+      baseURL,
+      db: database,
+      logger,
+      run,
+      cookies,
+      tokens,
+      roles,
+    }
+    const made = await createServer({ ...shared, addressOf, limiter, record, textOf, tell })
+    fill(made.api as never)
     return made
   }
-  const { api, fill } = createLazyApi<Auth['api']>(async () => (await server()).api)
+  const { api, fill } = createLazyApi<AuthApi<Plugins>>(async () => (await server()).api as never)
   const mails: Mails = {
     request: async (...given) => (await server()).mails.request(...given),
     work: {
@@ -168,6 +196,11 @@ export function createAuth<P extends string = Permission, R extends string = Org
     background.run('backlog', backlog.look)
   }
 
+  const getProfile = async (req: Request): Promise<UserProfile<User> | null> => {
+    const session = await guards.getSession(req)
+    return session && (await profileOf<User>(database, own, session.userId))
+  }
+
   return {
     ...guards,
     ...sessions,
@@ -178,26 +211,26 @@ export function createAuth<P extends string = Permission, R extends string = Org
     }),
     api,
     errorCodes: async () => (await server()).errorCodes,
+    async errorText(req: Request, code: string): Promise<string | null> {
+      const own = textOf(code, req.headers)
+      if (own !== null) return own
+      const { errorCodes } = await server()
+      return Object.hasOwn(errorCodes, code) ? (errorCodes[code] as string) : null
+    },
     async load(): Promise<void> {
       await server()
     },
-    async getUser(req: Request): Promise<AuthUser | null> {
-      const session = await guards.getSession(req)
-      if (!session) return null
-      const found = await database.user.findUnique({
-        where: { id: session.userId },
-        select: {
-          ...{ id: true, name: true, email: true, emailVerified: true, image: true, role: true },
-          deletion: { select: { dueAt: true } },
-        },
-      })
-      if (!found) return null
-      const { deletion, ...user } = found
-      return { ...user, deletionDueAt: deletion?.dueAt ?? null }
+    getProfile,
+    async getUser(req: Request): Promise<User | null> {
+      const profile = await getProfile(req)
+      if (!profile) return null
+      const { user, missing } = profile
+      if (missing.length === 0) return user as User
+      throw new ProfileIncompleteError(missing)
     },
     async exportUser(req: Request): Promise<UserExport> {
       const { userId, sessionId } = await requireRecent(req)
-      const document = await exportOf(database, userId, sessionId)
+      const document = await exportOf(database, own, userId, sessionId)
       if (!document) throw new AuthError('not_authenticated', 'Nobody is signed in.')
       const entry = { action: 'user_exported', userId, actorId: userId, sessionId } as const
       await record(entry, req)
@@ -359,6 +392,8 @@ export const requireRecentSignIn: Auth['requireRecentSignIn'] = (req, options) =
 export const can: Auth['can'] = defaultAccess.can
 /** The signed-in user with name and address; null if nobody is signed in. */
 export const getUser: Auth['getUser'] = (req) => auth.getUser(req)
+/** The signed-in user, who may lack required fields, and the names of these; null if nobody is signed in. */
+export const getProfile: Auth['getProfile'] = (req) => auth.getProfile(req)
 /** The `Set-Cookie` lines for the answer, if `getSession` found an expired access token; else an empty list. */
 export const renewCookies: Auth['renewCookies'] = (req) => auth.renewCookies(req)
 /** The sessions of the signed-in user, the newest first. @throws as `requireAuth` */

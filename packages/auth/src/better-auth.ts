@@ -7,7 +7,7 @@
 import type { Logger } from '@repo/core'
 import { type Db, db } from '@repo/db'
 import { sendEmail } from '@repo/email'
-import type { AuthContext, BetterAuthOptions } from 'better-auth'
+import type { AuthContext, BetterAuthOptions, BetterAuthPlugin } from 'better-auth'
 // The minimal build leaves out Kysely, because all queries go through Prisma.
 import { betterAuth } from 'better-auth/minimal'
 import { jwt } from 'better-auth/plugins/jwt'
@@ -17,6 +17,8 @@ import { rememberOrganization } from './account/last-organization.ts'
 import { accounts } from './account/plugin.ts'
 import { RECENT_SECONDS } from './account/recent.ts'
 import { endStarted, withdrawSent } from './account/rows.ts'
+import type { OwnFields } from './account/user-fields.ts'
+import { additionalFields, userFields } from './account/user-fields-plugin.ts'
 import { audit } from './audit/audit.ts'
 import type { Background } from './background.ts'
 import { adapterOf } from './database/adapter.ts'
@@ -31,6 +33,8 @@ import { type AnyAuthOptions, accountDays, type Pages, pagesOf } from './options
 import { type OrganizationRecord, organizations } from './organization/plugin.ts'
 import type { Roles } from './permissions.ts'
 import { tollgate } from './plugin.ts'
+import { requireOrdinary, signInPathsOf } from './plugins/host-plugins.ts'
+import { withSameRefusals } from './plugins/plugin-sign-ins.ts'
 import { continuation } from './session/continuation.ts'
 import { cookiesAt } from './session/cookies.ts'
 import { limitOldSessions } from './session/old-sessions.ts'
@@ -56,6 +60,7 @@ import { unproven } from './sign-in/unproven.ts'
 /** The parts that a Better Auth instance is made of. */
 export interface Parts {
   options: AnyAuthOptions
+  own: OwnFields
   keys: Keys
   baseURL: string
   logger: Logger
@@ -72,6 +77,7 @@ export interface Parts {
 /** Makes the Better Auth instance, and the mails that it queues. */
 export function createBetterAuth({
   options,
+  own,
   keys,
   baseURL,
   logger,
@@ -84,6 +90,9 @@ export function createBetterAuth({
   const { passwords } = protection
   const days = accountDays(options)
   const pages: Pages = pagesOf(options.pages)
+  const hostPlugins = options.plugins ?? []
+  const signInPaths = signInPathsOf(hostPlugins)
+  const ordinary = requireOrdinary(hostPlugins, options.ordinaryEndpoints)
   // Mails and the plugin call the instance that they are part of.
   const context = async (): Promise<AuthContext> =>
     (await instance.$context) as unknown as AuthContext
@@ -92,6 +101,7 @@ export function createBetterAuth({
     instance.api.magicLinkVerify({ query: { token }, headers, returnHeaders: true })
   const mails: Mails = createMails({
     db: options.db ?? db,
+    own,
     keys,
     sender: options.sender ?? { sendEmail },
     pages,
@@ -101,7 +111,7 @@ export function createBetterAuth({
     context,
   })
   const instance = betterAuth({
-    ...settings({ options, keys, baseURL, logger, tokens, protection }),
+    ...settings({ options, own, keys, baseURL, logger, tokens, protection }),
     emailAndPassword: {
       enabled: true,
       requireEmailVerification: true,
@@ -114,7 +124,7 @@ export function createBetterAuth({
       password: observed(passwords),
       sendResetPassword: ({ user }) => mails.request({ mail: 'reset', to: user.email }),
       async onPasswordReset({ user }, req) {
-        await proveByReset(options.db ?? db, user.id)
+        await proveByReset(options.db ?? db, own, user.id)
         await endAccess(options.db ?? db, user.id)
         await endStarted(options.db ?? db, user.id)
         await withdrawSent(options.db ?? db, user.id)
@@ -132,11 +142,12 @@ export function createBetterAuth({
     plugins: [
       notedBeginnings(options.db ?? db),
       ...protection.first,
-      refusePending(options.db ?? db),
+      refusePending(options.db ?? db, signInPaths),
       limitOldSessions({
         db: options.db ?? db,
         endpoints,
         signIn: new URL(pages.signIn, baseURL),
+        open: new Set([...signInPaths, ...ordinary]),
       }),
       continuation(options.db ?? db),
       sessionEnds(options.db ?? db),
@@ -147,12 +158,14 @@ export function createBetterAuth({
         run,
         begun: tokens.begun,
       }),
-      passwordEndpoints(),
+      userFields(own),
+      passwordEndpoints(own),
       mailEndpoints(mails),
       unproven({ db: options.db ?? db, mails, run }),
-      signUps(mails),
+      signUps(mails, own),
       confirmation({
         db: options.db ?? db,
+        own,
         keys,
         passwords: observed(passwords),
         record: protection.record,
@@ -172,6 +185,8 @@ export function createBetterAuth({
       jwt(tokens.jwt),
       ...methodPlugins({
         options,
+        own,
+        logger,
         oauthServer, // #oauth-server
         keys,
         origin: baseURL,
@@ -183,6 +198,7 @@ export function createBetterAuth({
       }),
       accounts({
         db: options.db ?? db,
+        own,
         keys,
         mails,
         logger,
@@ -191,6 +207,8 @@ export function createBetterAuth({
         begun: tokens.begun,
         deletionGraceDays: days.deletionGraceDays,
       }),
+      // Their types would hide those of our own endpoints; `AuthApi` adds them for the host.
+      ...(withSameRefusals(hostPlugins, signInPaths) as readonly BetterAuthPlugin[] as readonly []),
       tollgate({
         ...tokens,
         afterSignIn: pages.afterSignIn,
@@ -212,12 +230,13 @@ async function recordAdded(entry: OrganizationRecord, tx: Db): Promise<void> {
 /** The settings that need neither mails nor plugins. */
 function settings({
   options,
+  own,
   keys,
   baseURL,
   logger,
   tokens,
   protection: { addresses },
-}: Pick<Parts, 'options' | 'keys' | 'baseURL' | 'logger' | 'tokens' | 'protection'>) {
+}: Pick<Parts, 'options' | 'own' | 'keys' | 'baseURL' | 'logger' | 'tokens' | 'protection'>) {
   const cookies = cookiesAt(baseURL)
   return {
     baseURL,
@@ -254,7 +273,12 @@ function settings({
       // Better Auth asks for a fresh session when a passkey is changed or a provider's account is removed.
       freshAge: RECENT_SECONDS,
     },
-    user: { additionalFields: { role: { type: 'string', input: false, defaultValue: 'USER' } } },
+    user: {
+      additionalFields: {
+        role: { type: 'string', input: false, defaultValue: 'USER' },
+        ...additionalFields(own),
+      },
+    },
     verification: {
       modelName: 'verificationToken',
       storeIdentifier: { hash: createIdentifierHash(keys) },

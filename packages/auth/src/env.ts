@@ -124,7 +124,7 @@ export const authFromEnv = (): AuthOptions => fromEnv({})
 
 /** Completes `given` from the environment. The variable of an option that is given is not read. */
 export function withEnv<P extends string, R extends string>(
-  given: GivenAuthOptions<P, R>,
+  given: Omit<GivenAuthOptions<P, R>, 'plugins'>,
 ): AuthOptions<P, R> {
   const { accessToken, ...rest } = fromEnv(given)
   const keys = { ...accessToken, ...given.accessToken }

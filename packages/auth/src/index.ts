@@ -20,6 +20,13 @@ export {
 export type { Device } from './account/device.ts'
 export type { UserExport } from './account/export.ts'
 export type { MailedLink } from './account/mailed-links.ts'
+export { ProfileIncompleteError } from './account/profile.ts'
+export type {
+  ProviderProfile,
+  UserField,
+  UserFields,
+  UserFieldValues,
+} from './account/user-fields.ts'
 export {
   type AuditAction,
   type AuditDetail,
@@ -36,6 +43,7 @@ export {
   createAuth,
   deleteUser,
   exportUser,
+  getProfile,
   getSession,
   getUser,
   listSessions,
@@ -57,6 +65,7 @@ export type { AuthEvents, EventOrganization, EventUser } from './events.ts'
 export type { ApiLimits } from './http/api-limits.ts'
 export { type FormAction, safePath } from './http/forms.ts'
 export { sameSiteRedirect } from './http/same-site.ts'
+export type { ErrorTexts } from './http/texts.ts'
 export type {
   ImportedAccount,
   ImportedUser,
@@ -65,7 +74,7 @@ export type {
   ImportUsersResult,
   RefusedUser,
 } from './import/import-users.ts'
-export type { Auth, AuthHandler, AuthUser } from './instance.ts'
+export type { Auth, AuthHandler, AuthUser, UserProfile } from './instance.ts'
 export {
   type Credentials,
   createIntegrations,

@@ -7,6 +7,7 @@
 
 import type { CronEntry, JobDefinition } from '@repo/core'
 import type { CheckRun, InstanceChecks } from '@repo/core/checks'
+import type { BetterAuthPlugin } from 'better-auth'
 import type { Can } from './access.ts'
 import type { UserExport } from './account/export.ts'
 import type { MailedLink } from './account/mailed-links.ts'
@@ -29,8 +30,23 @@ export interface AuthUser {
   /** The URL of the picture; null without one. */
   image: string | null
   role: string
+  /** The language of the user's mails, a tag of BCP 47 such as `de-AT`; null for the host's default. */
+  locale: string | null
   /** When the account will be deleted, if its owner asked for that; else null. */
   deletionDueAt: Date | null
+}
+
+/**
+ * A user who may lack required fields: one who came by a provider or a mailed link, or before the field was
+ * required.
+ */
+export interface UserProfile<User extends AuthUser = AuthUser> {
+  /** The user. A required field that the user lacks is null. */
+  user: AuthUser & {
+    [Name in keyof User]: User[Name] | (Name extends keyof AuthUser ? never : null)
+  }
+  /** The names of the required fields that the user lacks. */
+  missing: string[]
 }
 
 /** Answers requests to Better Auth's endpoints. */
@@ -40,9 +56,29 @@ export interface AuthHandler {
   baseURL: string
 }
 
-/** An auth instance, as `createAuth` returns it. */
-export interface Auth<P extends string = Permission, R extends string = OrganizationRole>
-  extends Guards<P, R>,
+/** Better Auth's server functions, without those of the host's plugins. */
+type BuiltInApi = ReturnType<typeof createBetterAuth>['instance']['api']
+
+/** The server functions of plugins. */
+type EndpointsOf<Plugins extends readonly BetterAuthPlugin[]> = {
+  [At in keyof Plugins]: Plugins[At] extends { endpoints: infer Endpoints } ? Endpoints : unknown
+}
+
+type All<Types extends readonly unknown[]> = Types extends readonly [infer First, ...infer Rest]
+  ? First & All<Rest>
+  : unknown
+
+/** Better Auth's server functions with those of the host's plugins. */
+export type AuthApi<Plugins extends readonly BetterAuthPlugin[] = []> = BuiltInApi &
+  All<EndpointsOf<Plugins>>
+
+/** An auth instance, as `createAuth` returns it. `User` is what `getUser` returns, with the host's own fields. */
+export interface Auth<
+  P extends string = Permission,
+  R extends string = OrganizationRole,
+  User extends AuthUser = AuthUser,
+  Api extends AuthApi = AuthApi,
+> extends Guards<P, R>,
     Omit<Sessions, 'getSession'> {
   /** Whether a session may do `permission` to a resource, by roles and policies. Never throws; see {@link Can}. */
   can: Can<P>
@@ -55,16 +91,30 @@ export interface Auth<P extends string = Permission, R extends string = Organiza
    * A name without a function is a TypeError when it is called. Functions can be replaced and spied on at any time; to
    * list the functions, or to ask for one with `in`, call {@link Auth.load} first.
    */
-  api: ReturnType<typeof createBetterAuth>['instance']['api']
+  api: Api
   /** The codes in the handler's answers that come from Better Auth, each with its message. */
   errorCodes(): Promise<Readonly<Record<string, string>>>
+  /**
+   * The text of a code for the page that a form leads to with `?error=`: the host's own of the option `errorTexts` in
+   * the browser's language, else Better Auth's English sentence. Null: there is neither.
+   */
+  errorText(req: Request, code: string): Promise<string | null>
   /**
    * Loads Better Auth, which otherwise the first request to an endpoint does. A server that runs for long calls it when
    * it starts; a host that reads sessions only never needs it.
    */
   load(): Promise<void>
-  /** The signed-in user with name and address; null if nobody is signed in. */
-  getUser(req: Request): Promise<AuthUser | null>
+  /**
+   * The signed-in user with name, address and the host's own fields; null if nobody is signed in.
+   *
+   * @throws `profile_incomplete` (403) for a user who lacks a required field; see {@link Auth.getProfile}
+   */
+  getUser(req: Request): Promise<User | null>
+  /**
+   * The signed-in user, who may lack required fields, and the names of these; null if nobody is signed in. The page
+   * that asks for the missing fields calls it, and posts them to `/update-user`.
+   */
+  getProfile(req: Request): Promise<UserProfile<User> | null>
   /**
    * Exports everything that auth stores about the signed-in user. Requires a sign-in within the last quarter of an
    * hour.

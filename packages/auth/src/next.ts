@@ -15,15 +15,18 @@ import { auth as defaultAuth } from './auth.ts'
 import { AuthError } from './errors.ts'
 import type { FormAction } from './http/forms.ts'
 import { cookieHeader, parseSetCookie } from './http/next-cookies.ts'
-import type { Auth, AuthUser } from './instance.ts'
+import type { Auth, AuthUser, UserProfile } from './instance.ts'
 import type { Session } from './session/caller.ts'
 import type { ReadOptions } from './session/session.ts'
 
-/** The part of auth that is used here. It does not depend on the host's roles. */
-export type NextAuth = Pick<
-  Auth,
-  'baseURL' | 'formAction' | 'getSession' | 'getUser' | 'handler' | 'requireAuth'
->
+/** The part of auth that is used here. It does not depend on the host's roles; `User` has the host's own fields. */
+export interface NextAuth<User extends AuthUser = AuthUser>
+  extends Pick<Auth, 'baseURL' | 'formAction' | 'getSession' | 'handler' | 'requireAuth'> {
+  /** The signed-in user, as `auth.getUser` returns it. */
+  getUser(req: Request): Promise<User | null>
+  /** The signed-in user, who may lack required fields, as `auth.getProfile` returns it. */
+  getProfile(req: Request): Promise<UserProfile<User> | null>
+}
 
 /** The pages that guards redirect to. */
 export interface NextOptions {
@@ -31,6 +34,8 @@ export interface NextOptions {
   signIn?: string
   /** The page that asks for the second factor. Default `/two-factor`. */
   twoFactor?: string
+  /** The page that asks for required fields that a user lacks. Default `/onboarding`. */
+  onboarding?: string
 }
 
 /** The options of `requireAuth`. */
@@ -70,7 +75,11 @@ const anAuth = objectWith('an instance, as createAuth makes it', 'getSession', '
 function requireKinds(auth: unknown, options: unknown): void {
   const problem =
     anAuth.problem(auth, 'createNext: auth') ??
-    optionProblem('createNext', { signIn: aString, twoFactor: aString }, options)
+    optionProblem(
+      'createNext',
+      { signIn: aString, twoFactor: aString, onboarding: aString },
+      options,
+    )
   if (problem !== null) throw new AuthError('invalid_options', problem)
 }
 
@@ -79,9 +88,12 @@ function requireKinds(auth: unknown, options: unknown): void {
  *
  * @throws `invalid_options` (500) for an argument of a wrong kind
  */
-export function createNext(auth: NextAuth, options: NextOptions = {}) {
+export function createNext<User extends AuthUser = AuthUser>(
+  auth: NextAuth<User>,
+  options: NextOptions = {},
+) {
   requireKinds(auth, options)
-  const { signIn = '/sign-in', twoFactor = '/two-factor' } = options
+  const { signIn = '/sign-in', twoFactor = '/two-factor', onboarding = '/onboarding' } = options
 
   /**
    * The present request, for every function that takes one. Its path is unknown. Await it before you use
@@ -123,10 +135,23 @@ export function createNext(auth: NextAuth, options: NextOptions = {}) {
       const req = await request()
       return auth.getSession(req, options)
     },
-    /** The signed-in user with name and address; null if nobody is signed in. */
-    async getUser(): Promise<AuthUser | null> {
+    /**
+     * The signed-in user with name, address and the host's own fields; null if nobody is signed in. A user who lacks
+     * a required field is redirected to `onboarding`, so that page and its layout call `getProfile` instead.
+     */
+    async getUser(): Promise<User | null> {
       const req = await request()
-      return auth.getUser(req)
+      try {
+        return await auth.getUser(req)
+      } catch (error) {
+        if (!isTollgateError(error, 'profile_incomplete')) throw error
+        return redirect(onboarding)
+      }
+    },
+    /** The signed-in user, who may lack required fields, and the names of these; null if nobody is signed in. */
+    async getProfile(): Promise<UserProfile<User> | null> {
+      const req = await request()
+      return auth.getProfile(req)
     },
     /**
      * Returns the session. A browser without a session is redirected to the sign-in page, and a session

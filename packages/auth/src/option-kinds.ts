@@ -22,6 +22,7 @@ import {
   recordOf,
   required,
 } from '@repo/core'
+import { isSchema } from './account/user-fields.ts'
 import { AuthError } from './errors.ts'
 import type { AnyAuthOptions, AuthOptions } from './options.ts'
 
@@ -46,6 +47,13 @@ const keySet = objectOf(
   'a JSON Web Key Set',
 )
 
+const aSchema = kind('a schema of zod 4', isSchema)
+
+const userField = objectOf(
+  { schema: required(aSchema), input: aBoolean, returned: aBoolean, fromProfile: aFunction },
+  'an object with schema',
+)
+
 /** Every value. */
 function any(): OptionKind {
   return { give: 'any value', problem: () => null }
@@ -65,6 +73,14 @@ const KINDS: Record<keyof AuthOptions, OptionKind> = {
   passwordPeppers: aListOfStrings,
   breachedPasswords: eitherOf(aBoolean, aFunction),
   access: objectWith('an access, as createAccess of @repo/auth/access makes it', 'can', 'require'),
+  user: objectOf({ fields: recordOf(eitherOf(aSchema, userField), 'an object with fields') }),
+  locales: aListOfStrings,
+  plugins: listOf(
+    objectOf({ id: required(aString) }, 'a plugin of Better Auth'),
+    'a list of plugins',
+  ),
+  ordinaryEndpoints: aListOfStrings,
+  errorTexts: recordOf(recordOf(aString, 'an object with texts by code'), 'an object by language'),
   pages: recordOf(aString, 'an object with paths'),
   events: recordOf(aFunction, 'an object with handlers'),
   rateLimit: aBoolean,

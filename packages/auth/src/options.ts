@@ -8,12 +8,16 @@ import { type Logger, originOf } from '@repo/core'
 import type { AddressOptions } from '@repo/core/rate-limit'
 import type { Database } from '@repo/db'
 import type { sendEmail } from '@repo/email'
+import type { BetterAuthPlugin } from 'better-auth'
 import type { Access } from './access.ts'
 import { GRACE_DAYS, UNDO_DAYS } from './account/periods.ts'
+import type { UserFields } from './account/user-fields.ts'
 import { type Bounds, boundsOf } from './database/bounds.ts'
 import { AuthError } from './errors.ts'
 import type { AuthEvents } from './events.ts'
+import type { ErrorTexts } from './http/texts.ts'
 import type { OrganizationRole, Permission } from './permissions.ts'
+import { checkPlugins } from './plugins/host-plugins.ts'
 import { type OAuthServerOptions, requireScopes } from './programs/oauth-options.ts' // #oauth-server
 import type { AccessTokenAlg } from './session/access-token.ts'
 import type { GivenKeys } from './session/signing-keys.ts'
@@ -30,8 +34,11 @@ export interface AuthSender {
 }
 
 /** The options of `createAuth`. */
-export interface AuthOptions<P extends string = Permission, R extends string = OrganizationRole>
-  extends Providers,
+export interface AuthOptions<
+  P extends string = Permission,
+  R extends string = OrganizationRole,
+  Fields extends UserFields = UserFields,
+> extends Providers,
     AddressOptions {
   /** Default: the process-wide client of `DATABASE_URL`. */
   db?: Database
@@ -75,6 +82,34 @@ export interface AuthOptions<P extends string = Permission, R extends string = O
   breachedPasswords?: boolean | IsBreached
   /** Roles, permissions and policies, from `createAccess`. Default: the five roles, no policies. */
   access?: Access<P, R>
+  /** What a user has beside the fields of auth. Default: nothing. */
+  user?: {
+    /**
+     * The host's own fields. Each is a column of the table `User` with this name; the first use of auth says which
+     * line of the schema is missing. Default: none.
+     */
+    fields?: Fields
+  }
+  /**
+   * The languages of the host's mails and pages, as tags of BCP 47 such as `de-AT`. A user's `locale` is one of
+   * them. Default: any language.
+   */
+  locales?: readonly string[]
+  /**
+   * The texts of refusals by language tag and code, such as `{ de: { invalid_code: 'Der Code ist falsch.' } }`. They
+   * replace `detail` and `message` in the answers to browsers that ask for the language. Default: English sentences.
+   */
+  errorTexts?: ErrorTexts
+  /**
+   * Better Auth plugins of the host's own, such as `username()`. Their endpoints have the limits and checks of ours.
+   * A plugin that would break a promise of auth is refused. Default: none.
+   */
+  plugins?: readonly BetterAuthPlugin[]
+  /**
+   * Paths of the plugins' endpoints that a session may use however old its sign-in is, such as `/notes/add`. All
+   * others that change something need a sign-in within the last quarter of an hour. Default: none.
+   */
+  ordinaryEndpoints?: readonly string[]
   /** The paths of the host's own pages. */
   pages?: Partial<Pages>
   /**
@@ -135,11 +170,21 @@ export interface AuthOptions<P extends string = Permission, R extends string = O
  * The argument of `createAuth`. `baseURL` and `secret` are optional too, because they may come from the
  * environment.
  */
-export type GivenAuthOptions<
+export interface GivenAuthOptions<
   P extends string = Permission,
   R extends string = OrganizationRole,
-> = Omit<AuthOptions<P, R>, 'baseURL' | 'secret'> &
-  Partial<Pick<AuthOptions<P, R>, 'baseURL' | 'secret'>>
+  Fields extends UserFields = UserFields,
+  Plugins extends readonly BetterAuthPlugin[] = readonly BetterAuthPlugin[],
+> extends Omit<AuthOptions<P, R>, 'baseURL' | 'secret' | 'user' | 'plugins'>,
+    Partial<Pick<AuthOptions, 'baseURL' | 'secret'>> {
+  /** What a user has beside the fields of auth. Default: nothing. */
+  user?: {
+    /** The host's own fields; see {@link AuthOptions.user}. Default: none. */
+    fields?: Fields
+  }
+  /** Better Auth plugins of the host's own; see {@link AuthOptions.plugins}. Default: none. */
+  plugins?: Plugins
+}
 
 /** The options without the roles, for functions that do not depend on them. */
 export type AnyAuthOptions = Omit<AuthOptions, 'access'>
@@ -204,6 +249,7 @@ export function checkOptions(options: AnyAuthOptions): void {
     throw new AuthError('invalid_options', 'The secret must have 32 characters or more.')
   }
   requireRounds(options)
+  checkPlugins(options.plugins ?? [])
   boundsOf(options.bounds)
   accountDays(options)
   requireOidc(options.oidc, options.baseURL)

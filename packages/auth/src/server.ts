@@ -9,8 +9,11 @@
 import { isTollgateError, type Logger, toResponse } from '@repo/core'
 import type { AddressOf, RateLimiter } from '@repo/core/rate-limit'
 import type { Database } from '@repo/db'
-import type { AuthContext } from 'better-auth'
+import type { AuthContext, BetterAuthOptions } from 'better-auth'
+import { getEndpoints } from 'better-auth/api'
 import { isLinkOpen, type MailedLink } from './account/mailed-links.ts'
+import { requireColumns } from './account/user-field-check.ts'
+import type { OwnFields } from './account/user-fields.ts'
 import type { Recorder } from './audit/recorder.ts'
 import type { Background } from './background.ts'
 import { createBetterAuth } from './better-auth.ts'
@@ -22,9 +25,12 @@ import { createProtection } from './http/protection.ts'
 import { checkRequest, conflictOf, withHeaders } from './http/request-guard.ts'
 import { createHandler, type Routed } from './http/router.ts'
 import { sameSiteRedirect } from './http/same-site.ts' // #oauth-server
+import type { TextOf } from './http/texts.ts'
 import type { AnyAuthOptions } from './options.ts'
 import { refusalOf } from './organization/refusals.ts'
 import type { Roles } from './permissions.ts'
+import { requireOwnEndpoints } from './plugins/host-plugins.ts'
+import { requireTables } from './plugins/schema.ts'
 import { type CookieKeys, translatedResponse, withCookieKeys } from './session/cookie-keys.ts'
 import { cookiesAt, readCookie } from './session/cookies.ts'
 import type { SessionTokens } from './session/session-tokens.ts'
@@ -34,6 +40,7 @@ import { type ConfirmationState, confirmationState } from './sign-in/confirmatio
 /** The dependencies of `createServer`. */
 export interface ServerOptions {
   options: AnyAuthOptions
+  own: OwnFields
   keys: Keys
   baseURL: string
   db: Database
@@ -45,13 +52,18 @@ export interface ServerOptions {
   addressOf: AddressOf
   limiter: RateLimiter
   record: Recorder
+  /** Finds the host's own text of a refusal. */
+  textOf: TextOf
   /** Called after each request that may have changed something. */
   tell(req: Request): void
 }
 
 /** Makes the endpoints, their handler and the mails that they queue. */
 export async function createServer(parts: ServerOptions) {
-  const { options, keys, baseURL, db, logger, cookies, addressOf, limiter, record } = parts
+  const { options, own, keys, baseURL, db, logger, cookies, addressOf, limiter, record } = parts
+  const plugins = options.plugins ?? []
+  await requireColumns(db, own)
+  await requireTables(db, plugins)
   // #region oauth-server
   const oauthServer = options.oauth
     ? (await import('./programs/oauth-server.ts')).oauthServer
@@ -68,6 +80,7 @@ export async function createServer(parts: ServerOptions) {
   })
   const { instance, mails } = createBetterAuth({
     options,
+    own,
     keys,
     baseURL,
     logger,
@@ -77,9 +90,15 @@ export async function createServer(parts: ServerOptions) {
     protection,
     oauthServer, // #oauth-server
   })
+  if (plugins.length > 0) {
+    const ids = new Set(plugins.map(({ id }) => id))
+    const { plugins: all = [] } = instance.options as BetterAuthOptions
+    const ours = { ...instance.options, plugins: all.filter(({ id }) => !ids.has(id)) }
+    requireOwnEndpoints(getEndpoints(instance.$context as never, ours as never).api, plugins)
+  }
   const context = async () => (await instance.$context) as unknown as AuthContext
   const routed = createHandler(instance as unknown as Routed)
-  const fields = createFieldCheck(instance.api, '/api/auth')
+  const fields = createFieldCheck(instance.api, '/api/auth', own)
 
   const reply = async (req: Request): Promise<Response> => {
     // A request that `checkRequest` refuses has changed nothing, so it sets off no events.
@@ -113,7 +132,8 @@ export async function createServer(parts: ServerOptions) {
     api: plainErrors(withCookieKeys(instance.api, cookies)),
     errorCodes: sentencesOf(instance.$ERROR_CODES),
     async handler(req: Request): Promise<Response> {
-      return notStored(req, await answerOf(await reply(req), isCallback(req), baseURL))
+      const textOf = (code: string) => parts.textOf(code, req.headers)
+      return notStored(req, await answerOf(await reply(req), isCallback(req), baseURL, textOf))
     },
     async confirmation(req: Request, token: string): Promise<ConfirmationState> {
       const name = `${cookiesAt(baseURL).prefix}.sign_up`

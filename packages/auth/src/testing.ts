@@ -9,9 +9,12 @@ import { createLogger, type JobDefinition, type Logger } from '@repo/core'
 import { createTestLogger } from '@repo/core/testing'
 import type { Database } from '@repo/db'
 import { type CapturedOutbox, createOutbox } from '@repo/email/testing'
+import type { BetterAuthPlugin } from 'better-auth'
+import type { UserFields, UserFieldValues } from './account/user-fields.ts'
 import { createAuth } from './auth.ts'
-import type { Auth } from './instance.ts'
+import type { Auth, AuthApi, AuthUser } from './instance.ts'
 import type { AuthOptions } from './options.ts'
+import type { OrganizationRole, Permission } from './permissions.ts'
 import { TEST_ROUNDS } from './sign-in/password.ts'
 
 export { signAccessToken } from './session/access-token.ts'
@@ -26,7 +29,8 @@ const FAST = { [TEST_ROUNDS]: 4 }
 export const TEST_ORIGIN = 'https://localhost:3000'
 
 /** An auth instance for tests. */
-export interface TestAuth extends Auth {
+export interface TestAuth<User extends AuthUser = AuthUser, Api extends AuthApi = AuthApi>
+  extends Auth<Permission, OrganizationRole, User, Api> {
   /** The captured mails. */
   outbox: CapturedOutbox
   /** Makes a request to a path of the host. */
@@ -36,8 +40,8 @@ export interface TestAuth extends Auth {
    * the latest sign-up, unless another link was asked for since.
    */
   post(path: string, body: unknown, options?: TestRequest): Promise<Response>
-  /** Signs up, confirms the address and signs in. Returns the cookies. */
-  signIn(email?: string): Promise<{ cookie: string; email: string; userId: string }>
+  /** Signs up, confirms the address and signs in. Returns the cookies. @param more further fields of the sign-up */
+  signIn(email?: string, more?: object): Promise<{ cookie: string; email: string; userId: string }>
 }
 
 /** The parts of a test's request. The default method is GET. */
@@ -56,16 +60,26 @@ export interface TestRequest {
 export const TEST_PASSWORD = 'correct horse battery'
 
 /** The options of `createTestAuth`. */
-export interface TestAuthOptions extends Partial<AuthOptions> {
+export interface TestAuthOptions<
+  Fields extends UserFields = UserFields,
+  Plugins extends readonly BetterAuthPlugin[] = readonly BetterAuthPlugin[],
+> extends Partial<Omit<AuthOptions<Permission, OrganizationRole, Fields>, 'plugins'>> {
+  /** Better Auth plugins of the host's own. Default: none. */
+  plugins?: Plugins
   /** The test's own database. */
   db: Database
 }
 
 /** Makes an auth instance for tests. Rate limits are off by default. */
-export function createTestAuth(options: TestAuthOptions): TestAuth {
+export function createTestAuth<
+  Fields extends UserFields = UserFields,
+  const Plugins extends readonly BetterAuthPlugin[] = [],
+>(
+  options: TestAuthOptions<Fields, Plugins>,
+): TestAuth<AuthUser & UserFieldValues<Fields>, AuthApi<Plugins>> {
   const outbox = createOutbox()
   const logger = options.logger ?? createTestLogger()
-  const auth = createAuth({
+  const auth = createAuth<Permission, OrganizationRole, Fields, Plugins>({
     baseURL: TEST_ORIGIN,
     secret: 'a-secret-for-tests-of-32-characters',
     sender: outbox.sender,
@@ -112,8 +126,8 @@ export function createTestAuth(options: TestAuthOptions): TestAuth {
     request,
     post,
     settled,
-    async signIn(email = `user-${++count}@example.com`) {
-      await post('/sign-up/email', { name: 'Ada', email, password: TEST_PASSWORD })
+    async signIn(email = `user-${++count}@example.com`, more = {}) {
+      await post('/sign-up/email', { name: 'Ada', email, password: TEST_PASSWORD, ...more })
       await settled()
       await post('/confirm-email', { token: tokenOf(outbox, 'WelcomeEmail') })
       const answer = await post('/sign-in/email', { email, password: TEST_PASSWORD })

@@ -15,6 +15,7 @@ import type { Products } from './catalog/products.ts'
 import type { CreditSettings, PostCredits } from './credits/settings.ts'
 import type { EffectHandlers } from './effects/facts.ts'
 import type { OrderSettings } from './orders/settings.ts'
+import type { BillingPages } from './pages.ts'
 import type { PaymentProvider } from './providers/provider.ts'
 import type { CheckoutSettings, PortalSettings } from './providers/stripe/checkout-settings.ts'
 import type { Claim, StoreRow } from './webhooks/row.ts'
@@ -25,7 +26,7 @@ export interface Owner {
   name: string
   /** The address that invoices and notices are sent to. */
   email: string
-  /** BCP 47. Default: English. */
+  /** The language of mails, a tag of BCP 47 such as `de-AT`. Default: the sender's templates as they are. */
   locale?: string
 }
 
@@ -57,6 +58,8 @@ export interface BillingContext {
   readonly clock: Clock
   /** The host's origin. Return addresses must have the same one. */
   readonly appUrl: URL
+  /** The paths of the host's own pages. */
+  readonly pages: BillingPages
   readonly stripeWebhookSecrets: readonly string[]
   /** Whether money is real here. Null: not known, so events of either kind are applied. */
   readonly livemode: boolean | null

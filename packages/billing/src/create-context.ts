@@ -22,6 +22,7 @@ import { requireKinds } from './option-kinds.ts'
 import type { BillingOptions } from './options.ts'
 import { processOrders } from './orders/events.ts'
 import { processStripe } from './orders/process-stripe.ts'
+import { billingPagesOf } from './pages.ts'
 import type { ProviderName } from './provider-name.ts'
 import { createProvider } from './providers/choose.ts'
 import { type PaymentChoice, readPayments, readStripeSecrets } from './providers/env.ts'
@@ -82,6 +83,7 @@ export function createContext(options: BillingOptions = {}): BillingContext {
   checkProductPrices(sold.products, sold.plans)
   const clock = options.clock ?? systemClock
   const checkout = requireSettings(options.checkout ?? {})
+  const pages = billingPagesOf(options.pages)
   const choice = () => readPayments(process.env, options.stripe ? { livemode: livemode() } : null)
   const chosen = (choice: () => PaymentChoice) =>
     createProvider({
@@ -90,6 +92,7 @@ export function createContext(options: BillingOptions = {}): BillingContext {
       stripe: client,
       clock,
       appUrl,
+      pages,
       stripeWebhookSecrets: secrets,
       choice,
     })
@@ -124,6 +127,7 @@ export function createContext(options: BillingOptions = {}): BillingContext {
     sender: options.sender ?? { sendEmail },
     logger,
     clock,
+    pages,
     get appUrl() {
       return appUrl()
     },
@@ -202,7 +206,7 @@ function requireAppUrl(address: string): URL {
 
 async function ownerInDatabase(db: Database, ownerId: string): Promise<Owner | null> {
   const user = await db.user.findUnique({ where: { id: ownerId } })
-  if (user) return { type: 'user', name: user.name, email: user.email }
+  if (user) return { type: 'user', name: user.name, email: user.email, ...localeOf(user) }
   const organization = await db.organization.findUnique({
     where: { id: ownerId },
     include: {
@@ -216,5 +220,8 @@ async function ownerInDatabase(db: Database, ownerId: string): Promise<Owner | n
   })
   const [first] = organization?.members ?? []
   if (!organization || !first) return null
-  return { type: 'organization', name: organization.name, email: first.user.email }
+  const { email } = first.user
+  return { type: 'organization', name: organization.name, email, ...localeOf(first.user) }
 }
+
+const localeOf = ({ locale }: { locale: string | null }) => (locale === null ? {} : { locale })

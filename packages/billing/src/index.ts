@@ -76,6 +76,7 @@ export type {
 export type { BillingOptions } from './options.ts'
 export type { ForgetOptions } from './owners/owners.ts'
 export type { PageOptions } from './page.ts'
+export type { BillingPages } from './pages.ts'
 export { createCreemClient } from './providers/creem/client.ts' // #creem
 export { creemEnv } from './providers/creem/env.ts' // #creem
 export { createCreemProvider } from './providers/creem/provider.ts' // #creem

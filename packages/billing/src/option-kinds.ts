@@ -110,6 +110,7 @@ const KINDS: Kinds<BillingOptions> = {
   logger: objectWith('a logger such as pino', 'debug', 'info', 'warn', 'error'),
   clock: objectWith('a clock', 'now'),
   appUrl: aString,
+  pages: recordOf(aString, 'an object with paths'),
   stripeWebhookSecrets: aListOfStrings,
   livemode: aBoolean,
   calcom: objectOf(calcom), // #calcom

@@ -15,6 +15,7 @@ import type { EventSettings, Owner, Sender } from './context.ts'
 import type { CreditSettings } from './credits/settings.ts'
 import type { EffectHandlers } from './effects/facts.ts'
 import type { OrderSettings } from './orders/settings.ts'
+import type { BillingPages } from './pages.ts'
 import type { PaymentProvider } from './providers/provider.ts'
 import type { CheckoutSettings, PortalSettings } from './providers/stripe/checkout-settings.ts'
 import type { RequestLimits } from './providers/stripe/requests.ts'
@@ -43,6 +44,8 @@ export interface BillingOptions {
   clock?: Clock
   /** The host's origin. Default `APP_URL`. */
   appUrl?: string
+  /** The paths of the host's own pages. A call's own addresses override them. */
+  pages?: Partial<BillingPages>
   /** List the old and the new secret while one is replaced. Default `STRIPE_WEBHOOK_SECRET`. */
   stripeWebhookSecrets?: readonly string[]
   /** Whether money is real here. Default: as the secret key of `stripe` says, else as `PAYMENT_ENV` says. */

@@ -7,14 +7,22 @@
 import type { ReactElement } from 'react'
 import * as z from 'zod'
 
+/** What a template learns of the recipient beside its props. */
+export interface EmailContext {
+  /** The recipient's language, a tag of BCP 47 such as `de-AT`. Null: unknown, so use your default. */
+  locale: string | null
+  /** Facts about the recipient, such as the host's own fields of the user. Empty: none are known. */
+  recipient: Readonly<Record<string, unknown>>
+}
+
 /** A template: the schema of its props, a subject, a component, and sample props. */
 export interface EmailTemplate<Schema extends z.ZodType = z.ZodType> {
   /** The props of the template, which are checked before anything is sent. */
   schema: Schema
   /** The subject. Control characters become spaces, so props cannot add headers. */
-  subject(props: z.output<Schema>): string
+  subject(props: z.output<Schema>, context: EmailContext): string
   /** The mail's content. The component must not suspend. */
-  component(props: z.output<Schema>): ReactElement
+  component(props: z.output<Schema>, context: EmailContext): ReactElement
   /** Sample props for the preview and the tests. */
   preview: z.input<Schema>
 }

@@ -1,6 +1,7 @@
 export { createResend, type ResendOptions, resend, resendEnv } from './client.ts'
 export {
   defineEmail,
+  type EmailContext,
   type EmailProps,
   type EmailTemplate,
   type EmailTemplates,

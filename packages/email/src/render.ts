@@ -8,7 +8,7 @@
 import { createElement } from 'react'
 import type { z } from 'zod'
 import { loadComponents } from './components/index.ts'
-import type { EmailTemplate } from './define.ts'
+import type { EmailContext, EmailTemplate } from './define.ts'
 import { EmailError } from './errors.ts'
 
 /** A mail's subject, HTML and text. */
@@ -24,6 +24,9 @@ const DOCTYPE =
 /** The most characters of a subject; inboxes cut off longer ones. */
 const MAX_SUBJECT = 200
 
+/** The context of a mail whose recipient is unknown. */
+const UNKNOWN: EmailContext = { locale: null, recipient: {} }
+
 /**
  * Renders a template to subject, HTML and plain text, without sending anything.
  *
@@ -32,6 +35,7 @@ const MAX_SUBJECT = 200
 export async function renderEmail<Schema extends z.ZodType>(
   template: EmailTemplate<Schema>,
   props: z.input<Schema>,
+  context: EmailContext = UNKNOWN,
 ): Promise<RenderedEmail> {
   const parsed = template.schema.safeParse(props)
   if (!parsed.success) {
@@ -46,10 +50,10 @@ export async function renderEmail<Schema extends z.ZodType>(
     import('react-dom/server'),
     loadComponents(),
   ])
-  const markup = renderToStaticMarkup(createElement(() => template.component(parsed.data)))
+  const markup = renderToStaticMarkup(createElement(() => template.component(parsed.data, context)))
   // React adds a preload hint for each image, which mail clients show as an attachment.
   const html = DOCTYPE + markup.replace(/<link rel="preload" as="image"[^<>]*>/g, '')
-  return { subject: oneLine(template.subject(parsed.data)), html, text: toText(html) }
+  return { subject: oneLine(template.subject(parsed.data, context)), html, text: toText(html) }
 }
 
 /** Removes control characters: a name with a line break must not become a header. */

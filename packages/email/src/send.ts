@@ -54,6 +54,13 @@ export interface SendOptions {
   replyTo?: string
   /** Further headers of the mail. Default: none. */
   headers?: Record<string, string>
+  /**
+   * The recipient's language, a tag of BCP 47 such as `de-AT`. It chooses the translation, and templates get it.
+   * Default: unknown.
+   */
+  locale?: string | null
+  /** Facts about the recipient for templates, such as the host's own fields of a user. Default: none. */
+  recipient?: Readonly<Record<string, unknown>>
   /** Aborts the sending, including a running attempt. */
   signal?: AbortSignal
 }
@@ -83,6 +90,11 @@ export interface Sender<Templates extends EmailTemplates = BuiltInEmails> {
 export interface SenderOptions<Templates extends EmailTemplates = BuiltInEmails> {
   /** Default: the built-in templates. Spread `builtInEmails` beside your own. */
   templates?: Templates
+  /**
+   * Templates in other languages, by language tag: `{ de: { WelcomeEmail } }`. A recipient with the locale `de-AT`
+   * gets the template of `de-AT`, else that of `de`, else that of `templates`. Default: none.
+   */
+  translations?: Readonly<Record<string, Partial<NoInfer<Templates>>>>
   /** Default: Resend if a key is set; the outbox if not, outside production. */
   transport?: Transport
   /** Default `EMAIL_FROM`. If that is empty, the outbox and a given `transport` use a placeholder. */
@@ -102,6 +114,10 @@ const aTemplate = objectOf(
 
 const KINDS: Record<keyof SenderOptions, OptionKind> = {
   templates: recordOf(aTemplate, 'an object with templates by name'),
+  translations: recordOf(
+    recordOf(aTemplate, 'an object with templates by name'),
+    'an object with templates by language tag',
+  ),
   transport: objectWith('a transport', 'send'),
   from: aString,
   logger: objectWith('a logger such as pino', 'debug', 'info', 'warn', 'error'),
@@ -126,16 +142,17 @@ export function createSender<Templates extends EmailTemplates = BuiltInEmails>(
   const problem = optionProblem('createSender', KINDS, options)
   if (problem !== null) throw new EmailError('invalid_options', problem)
   const templates: EmailTemplates = options.templates ?? builtInEmails
+  const find = finderOf(templates, options.translations ?? {})
   let route: Route | undefined
   const sender: Sender<Templates> = {
     async sendEmail(name, to, props, sendOptions = {}) {
-      const template = Object.hasOwn(templates, name) ? templates[name] : undefined
+      const { signal, locale = null, recipient: facts = {}, ...rest } = sendOptions
+      const template = find(name, locale)
       if (!template)
         throw new EmailError('unknown_template', `The template ${name} does not exist.`)
       const recipient = requireRecipient(to)
-      const rendered = await renderEmail(template, props)
+      const rendered = await renderEmail(template, props, { locale, recipient: facts })
       route ??= chooseRoute(options)
-      const { signal, ...rest } = sendOptions
       const message: EmailMessage = {
         template: name,
         to: recipient,
@@ -147,6 +164,38 @@ export function createSender<Templates extends EmailTemplates = BuiltInEmails>(
     },
   }
   return withRoute(sender, () => chooseRoute(options))
+}
+
+/**
+ * Finds the template of a name in a language: the translation for the longest part of the tag, else the template
+ * itself.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc4647#section-3.4
+ * @throws EmailError `invalid_options` for a translation of a template that does not exist
+ */
+function finderOf(
+  templates: EmailTemplates,
+  translations: Readonly<Record<string, Partial<EmailTemplates>>>,
+) {
+  const byTag = new Map(Object.entries(translations).map(([tag, of]) => [tag.toLowerCase(), of]))
+  for (const [tag, of] of Object.entries(translations)) {
+    const unknown = Object.keys(of).find((name) => !Object.hasOwn(templates, name))
+    if (unknown === undefined) continue
+    throw new EmailError(
+      'invalid_options',
+      `createSender: translations.${tag} has ${unknown}, and templates has not. Add it there, too.`,
+    )
+  }
+  return (name: string, locale: string | null): EmailTemplates[string] | undefined => {
+    if (!Object.hasOwn(templates, name)) return undefined
+    let range = locale?.toLowerCase() ?? ''
+    while (range !== '') {
+      const found = byTag.get(range)
+      if (found && Object.hasOwn(found, name) && found[name]) return found[name]
+      range = range.slice(0, Math.max(range.lastIndexOf('-'), 0))
+    }
+    return templates[name]
+  }
 }
 
 function chooseRoute(options: Pick<SenderOptions, 'transport' | 'from' | 'logger'>): Route {

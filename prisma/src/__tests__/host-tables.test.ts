@@ -5,8 +5,8 @@
 
 import pg from 'pg'
 import { afterAll, describe, expect, test } from 'vitest'
-import { createHostPackage } from './host-package.ts'
-import { ALPHA, BETA } from './two-organizations.ts'
+import { createHostPackage } from '../testing/host-package.ts'
+import { ALPHA } from './two-organizations.ts'
 import type { Untyped } from './walls.ts'
 
 const host = await createHostPackage(
@@ -54,6 +54,18 @@ model Note {
 }
 `,
   { Organization: '  projects Project[]\n  tasks Task[]', User: '  tasks Task[]' },
+  `
+export async function seedHost(db, { organizationId, userId: assigneeId, mark }) {
+  const projectId = \`project_\${mark}\`
+  await db.project.create({ data: { id: projectId, organizationId, name: mark } })
+  const task = { organizationId, projectId, assigneeId, title: mark }
+  await db.task.create({ data: { id: \`task_\${mark}\`, ...task } })
+  await db.task.create({ data: { id: \`task_\${mark} part\`, parentId: \`task_\${mark}\`, ...task } })
+  const note = { organizationId, projectId, text: mark }
+  await db.note.create({ data: { id: \`note_\${mark}\`, ...note } })
+  await db.note.create({ data: { id: \`note_\${mark} answer\`, answerTo: \`note_\${mark}\`, ...note } })
+}
+`,
 )
 afterAll(() => host.remove())
 
@@ -84,33 +96,8 @@ async function migrate(url: string): Promise<void> {
   await client.end()
 }
 
-async function seed(db: Untyped): Promise<void> {
-  for (const [mark, organizationId] of [
-    ['alpha', ALPHA],
-    ['BETA', BETA],
-  ]) {
-    const projectId = `project_${mark}`
-    await db.project.create({ data: { id: projectId, organizationId, name: mark } })
-    await db.task.create({
-      data: {
-        id: `task_${mark}`,
-        organizationId,
-        projectId,
-        assigneeId: `user_${mark}`,
-        title: mark,
-      },
-    })
-    const parentId = `task_${mark}`
-    const part = { organizationId, projectId, parentId, assigneeId: `user_${mark}`, title: mark }
-    await db.task.create({ data: { id: `task_${mark} part`, ...part } })
-    const note = { organizationId, projectId, text: mark }
-    await db.note.create({ data: { id: `note_${mark}`, ...note } })
-    await db.note.create({ data: { id: `note_${mark} answer`, answerTo: `note_${mark}`, ...note } })
-  }
-}
-
 describe.each(WALLS)('with %s', (walls) => {
-  const setup = setUpWalls(walls, { migrate, seed })
+  const setup = setUpWalls(walls, migrate)
 
   referencesAreHeld(setup, keys)
 
@@ -196,7 +183,7 @@ describe.each(WALLS)('with %s', (walls) => {
 })
 
 describe('with the database alone', () => {
-  const setup = setUpWalls('both walls', { migrate, seed })
+  const setup = setUpWalls('both walls', migrate)
 
   referencesAreHeldInSql(setup, keys)
 

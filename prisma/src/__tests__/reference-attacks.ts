@@ -64,7 +64,7 @@ async function ownRow({ db }: Walls, model: ModelName): Promise<Args> {
   const [row] = rows
     .map((each) => Object.entries(each).filter(([, value]) => value !== null))
     .sort((one, other) => other.length - one.length)
-  if (!row) throw new Error(`${model} has no row of ${ALPHA}: seed one in two-organizations.ts.`)
+  if (!row) throw new Error(`${model} has no row of ${ALPHA}: seed one in host-seed.ts.`)
   return Object.fromEntries(row)
 }
 

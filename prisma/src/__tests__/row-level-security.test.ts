@@ -120,7 +120,7 @@ test('promise 6: in SQL, too, an organization sees the rows that the extension s
     const inSql = await as(plain, ALPHA, () => count(plain, table))
     expect([table, inSql]).toEqual([table, expected])
     if (tenancy === 'organization')
-      expect(inSql, `seed a row of ${table} in two-organizations.ts`).toBeGreaterThan(0)
+      expect(inSql, `seed a row of ${table} in host-seed.ts`).toBeGreaterThan(0)
   }
 })
 

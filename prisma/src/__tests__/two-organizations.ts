@@ -5,6 +5,7 @@
 
 import type { Database } from '../client.ts'
 import { models } from '../tenancy/generated/models.ts'
+import { seedHost } from './host-seed.ts'
 
 export const ALPHA = 'org_alpha'
 export const BETA = 'org_BETA'
@@ -86,6 +87,7 @@ async function seedOrganization(db: Database, name: string, organizationId: stri
   ] as const) {
     await seedBilling(db, ownerId, ownerType)
   }
+  await seedHost(db, { organizationId, userId: `user_${name}`, mark: name })
 }
 
 async function person(db: Database, name: string) {

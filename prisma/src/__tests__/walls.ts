@@ -24,22 +24,19 @@ export interface Walls {
   settle(): Promise<void>
 }
 
-/** What a host adds: its tables, and rows of both organizations in them. */
-export interface Host {
-  migrate(url: string): Promise<void>
-  seed(db: Database): Promise<void>
-}
-
-export function setUpWalls(walls: (typeof WALLS)[number], host?: Host): Walls {
+/** `migrate` adds the tables of a host, whose rows come from `host-seed.ts`. */
+export function setUpWalls(
+  walls: (typeof WALLS)[number],
+  migrate?: (url: string) => Promise<void>,
+): Walls {
   const setup = {} as Walls
   let database: TestDatabase
   let others: string[]
   beforeAll(async () => {
     database = await createTestDatabase(inject('postgres'))
     const { db } = database
-    await host?.migrate(database.url)
+    await migrate?.(database.url)
     await seedTwoOrganizations(db)
-    await host?.seed(db)
     if (walls === 'the client alone') {
       for (const { table } of Object.values(models)) {
         await db.$executeRawUnsafe(`ALTER TABLE "${table}" DISABLE ROW LEVEL SECURITY`)

@@ -11,6 +11,7 @@ export {
   type TestPostgres,
   WITHOUT_HURRY,
 } from './database.ts'
+export { createHostPackage, type HostPackage } from './host-package.ts'
 export {
   freePort,
   OWNER,

@@ -43,14 +43,14 @@ const columns = (columns: Record<string, string>, allowed: string[]) =>
 /** The row without the moment of its last change. */
 const still = <Row extends { updatedAt: Date }>({ updatedAt, ...row }: Row) => row
 
-test('a user can change name and picture only', async () => {
+test('a user can change name, picture and locale only', async () => {
   const { db } = setup
   const { cookie, userId } = await auth.signIn()
   const row = () => db.user.findUniqueOrThrow({ where: { id: userId } }).then(still)
   const given = await auth.post('/update-user', { name: 'Grace', image: PICTURE }, { cookie })
   expect([given.status, await row()]).toMatchObject([200, { name: 'Grace', image: PICTURE }])
   const before = await row()
-  for (const column of columns(Prisma.UserScalarFieldEnum, ['name', 'image'])) {
+  for (const column of columns(Prisma.UserScalarFieldEnum, ['name', 'image', 'locale'])) {
     for (const value of [sampleOf(column), null, '', false, 0]) {
       const answer = await auth.post('/update-user', { name: 'Eve', [column]: value }, { cookie })
       expect([column, answer.status]).toEqual([column, 400])
@@ -63,7 +63,7 @@ test('a user can change name and picture only', async () => {
   expect([removed.status, (await row()).image]).toEqual([200, null])
 })
 
-test('a sign-up can set name and picture only, beside address and password', async () => {
+test('a sign-up can set name, picture and locale only, beside address and password', async () => {
   const { db } = setup
   for (const column of columns(Prisma.UserScalarFieldEnum, ['name', 'image', 'email'])) {
     const email = `${column.toLowerCase()}@example.com`

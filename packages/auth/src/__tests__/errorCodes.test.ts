@@ -101,6 +101,7 @@ const OURS: Record<AuthErrorCode, string> = {
 }
 
 const GENERAL: Record<string, string> = {
+  profile_incomplete: 'From `getUser`, 403: the user lacks a required field; `missing` names it.',
   forbidden: 'The caller may not use the endpoint.',
   internal_error: 'The host failed; its log has the error.',
   not_found: 'There is no such endpoint.',
@@ -145,7 +146,7 @@ test('ERRORS.md lists every code with its status and what it means', async () =>
 
 Every refusal of \`auth.handler\` is \`application/problem+json\` with \`code\`, \`status\`, \`title\`, \`detail\`, and \`message\`, which is \`detail\` again. Forms and server actions redirect with \`?error=<code>\`. Guards throw an \`AuthError\` with the same \`code\`. Errors of the OAuth server have \`error\` and \`error_description\` instead (RFC 6749).
 
-A code is stable and never shown to people: translate it. If Better Auth refuses without a code, the code is made of its English message. The status is given where a code always has the same. \`auth.errorCodes()\` returns Better Auth's codes of your instance.
+A code is stable and never shown to people: translate it, with the option \`errorTexts\` or on your pages with \`auth.errorText(req, code)\`. If Better Auth refuses without a code, the code is made of its English message. The status is given where a code always has the same. \`auth.errorCodes()\` returns Better Auth's codes of your instance.
 
 This page is written by \`vitest -u\` and checked by \`errorCodes.test.ts\`.
 

@@ -63,7 +63,7 @@ export async function startIssuer(options: IssuerOptions): Promise<Issuer> {
     pkce: { required: () => true },
     claims: {
       openid: ['sub', 'oid', 'tid', 'xms_edov', 'verified_primary_email'],
-      profile: ['name', 'picture'],
+      profile: ['name', 'picture', 'locale'],
       email: ['email', 'email_verified'],
     },
     // As Auth0, Clerk and Keycloak do: the claims are in the id token.

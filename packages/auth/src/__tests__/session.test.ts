@@ -42,6 +42,7 @@ test('a session contains user and role, and nothing personal', async () => {
     email,
     emailVerified: true,
     image: null,
+    locale: null,
     role: 'USER',
     deletionDueAt: null,
   })

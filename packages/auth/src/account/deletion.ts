@@ -183,11 +183,11 @@ interface Told {
 async function tell(
   tx: Db,
   mails: DeletionParts['mails'],
-  { email: to, name, emailVerified }: LockedUser,
+  { email: to, name, emailVerified, locale }: LockedUser,
   { stage, dueAt }: Told,
 ): Promise<void> {
   if (!emailVerified) return
-  const due = dueAt ? { dueAt: dueAt.toISOString() } : {}
+  const due = { ...(dueAt ? { dueAt: dueAt.toISOString() } : {}), ...(locale ? { locale } : {}) }
   await mails.request(
     { mail: 'account', account: { kind: 'deletion', stage, to, name, ...due } },
     tx,

@@ -113,8 +113,9 @@ export async function undoEmailChange(
     if (user.email !== oldEmail) {
       await moveAside(tx, oldEmail, change.confirmedAt)
       await giveAddress(tx, userId, oldEmail)
-      const { name, email: to } = user
-      const notice = { kind: 'address_change', stage: 'undone', to, name } as const
+      const { name, email: to, locale } = user
+      const about = { to, name, ...(locale ? { locale } : {}) }
+      const notice = { kind: 'address_change', stage: 'undone', ...about } as const
       await mails.request({ mail: 'account', account: notice }, tx)
     }
     await distrust(tx, userId, new Date(createdAt.getTime() - DAY_MS))

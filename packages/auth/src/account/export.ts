@@ -6,6 +6,7 @@
  */
 
 import type { Database } from '@repo/db'
+import type { OwnFields } from './user-fields.ts'
 
 /** Everything that auth stores about a user. In JSON, dates are ISO texts. */
 export type UserExport = NonNullable<Awaited<ReturnType<typeof exportOf>>>
@@ -35,8 +36,10 @@ export const EXPORTED = {
 const AUDIT_PAGE = 1_000
 
 /** Makes the document; null if the user no longer exists. `sessionId` is the session of the request. */
-export async function exportOf(db: Database, userId: string, sessionId: string) {
-  const user = await db.user.findUnique({ where: { id: userId }, select: USER })
+export async function exportOf(db: Database, own: OwnFields, userId: string, sessionId: string) {
+  const columns = Object.fromEntries([...own.all.keys()].map((name) => [name, true]))
+  const select = { ...columns, ...USER } as typeof USER & { locale: true }
+  const user = await db.user.findUnique({ where: { id: userId }, select })
   if (!user) return null
   const where = { userId }
   const organization = { select: { name: true } }
@@ -45,7 +48,7 @@ export async function exportOf(db: Database, userId: string, sessionId: string) 
   return {
     /** When this document was made. */
     exportedAt: new Date(),
-    /** The user's row, without internal fields. */
+    /** The user's row with the host's own fields, without internal fields. */
     user,
     /** The linked logins, without passwords and tokens. */
     accounts: await db.account.findMany({ where, select: ACCOUNT }),

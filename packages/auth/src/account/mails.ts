@@ -11,10 +11,12 @@ import type { Pages } from '../options.ts'
 import { CONFIRM_MINUTES } from './email-change.ts'
 import type { AccountMail, SecurityAlert } from './mail-kinds.ts'
 import { type AccountLink, linkIdentifier } from './tokens.ts'
+import { type OwnFields, recipientOf } from './user-fields.ts'
 
 /** The dependencies of `deliverAccountMail`. */
 export interface AccountMailParts {
   db: Database
+  own: OwnFields
   sender: { sendEmail: typeof sendEmail }
   pages: Pages
   undoDays: number
@@ -34,13 +36,13 @@ export async function deliverAccountMail(
   if (mail.kind === 'new_address') return newAddress(parts, mail.changeId, idempotencyKey)
   if (mail.kind === 'alert') return alert(parts, mail, idempotencyKey)
   if (mail.kind === 'deletion') {
-    const { stage, to, name, dueAt } = mail
+    const { stage, to, name, dueAt, locale = null } = mail
     const signInUrl = stage === 'done' ? {} : { signInUrl: link(pages.signIn) }
     const props = { name, stage, ...signInUrl, ...(dueAt ? { dueAt } : {}) }
-    await sender.sendEmail('AccountDeletionEmail', to, props, { idempotencyKey })
+    await sender.sendEmail('AccountDeletionEmail', to, props, { idempotencyKey, locale })
   } else if (mail.stage === 'undone') {
-    const { to, name, stage } = mail
-    await sender.sendEmail('AddressChangeEmail', to, { name, stage }, { idempotencyKey })
+    const { to, name, stage, locale = null } = mail
+    await sender.sendEmail('AddressChangeEmail', to, { name, stage }, { idempotencyKey, locale })
   } else {
     await addressChange(parts, mail, idempotencyKey)
   }
@@ -58,7 +60,7 @@ async function newAddress(
   changeId: string,
   idempotencyKey: string,
 ): Promise<void> {
-  const { db, sender, pages, link } = parts
+  const { db, own, sender, pages, link } = parts
   const change = await changeOf(parts, changeId)
   if (!change || change.confirmedAt || change.closedAt) return
   const { newEmail } = change
@@ -66,7 +68,8 @@ async function newAddress(
   if (owner?.emailVerified) {
     const urls = { signInUrl: link(pages.signIn), resetUrl: link(pages.forgotPassword) }
     const props = { name: owner.name, ...urls }
-    await sender.sendEmail('AccountExistsEmail', newEmail, props, { idempotencyKey })
+    const options = { idempotencyKey, ...recipientOf(own, owner) }
+    await sender.sendEmail('AccountExistsEmail', newEmail, props, options)
     return
   }
   const token = await issueLink(parts, 'change-email', CONFIRM_MINUTES, changeId)
@@ -74,7 +77,9 @@ async function newAddress(
     confirmUrl: link(pages.changeEmail, { token }),
     expiresInMinutes: CONFIRM_MINUTES,
   }
-  await sender.sendEmail('NewAddressEmail', newEmail, props, { idempotencyKey })
+  // The fields stay out of this mail: the address may be somebody else's.
+  const { locale } = change.user
+  await sender.sendEmail('NewAddressEmail', newEmail, props, { idempotencyKey, locale })
 }
 
 async function addressChange(
@@ -82,7 +87,7 @@ async function addressChange(
   { stage, changeId }: { stage: 'requested' | 'done'; changeId: string },
   idempotencyKey: string,
 ): Promise<void> {
-  const { sender, pages, link, undoDays } = parts
+  const { own, sender, pages, link, undoDays } = parts
   const change = await changeOf(parts, changeId)
   if (!change) return
   const undo = async () => {
@@ -91,7 +96,8 @@ async function addressChange(
   }
   const mayUndo = undoDays > 0 && !(await canItselfBeUndone(parts, change))
   const props = { name: change.user.name, stage, ...(mayUndo ? await undo() : {}) }
-  await sender.sendEmail('AddressChangeEmail', change.oldEmail, props, { idempotencyKey })
+  const options = { idempotencyKey, ...recipientOf(own, change.user) }
+  await sender.sendEmail('AddressChangeEmail', change.oldEmail, props, options)
 }
 
 /**
@@ -127,7 +133,7 @@ const PROVIDERS: { [id: string]: string } = {
  * Sends an alert, but only to a proven address, so that nobody learns about an account by typing its address.
  */
 export async function alert(
-  { db, sender, pages, link }: AccountMailParts,
+  { db, own, sender, pages, link }: AccountMailParts,
   { userId, alert, at, about, device, network }: Extract<AccountMail, { kind: 'alert' }>,
   idempotencyKey: string,
 ): Promise<void> {
@@ -144,7 +150,8 @@ export async function alert(
     accountUrl: link(pages.account),
     resetUrl: link(pages.forgotPassword),
   }
-  await sender.sendEmail('SecurityAlertEmail', user.email, props, { idempotencyKey })
+  const options = { idempotencyKey, ...recipientOf(own, user) }
+  await sender.sendEmail('SecurityAlertEmail', user.email, props, options)
 }
 
 async function nameOf(db: Database, alert: SecurityAlert, about: string): Promise<string> {

@@ -29,12 +29,14 @@ import {
 } from './reauthenticate.ts'
 import { isRecent } from './recent.ts'
 import { invalidEmail, notFresh } from './refusals.ts'
+import type { OwnFields } from './user-fields.ts'
 
 /** The dependencies of `accounts`. */
 export interface AccountOptions extends ReauthenticationOptions, DeletionParts {
   /** Null: requests are not limited. */
   limiter: RateLimiter | null
   record: Recorder
+  own: OwnFields
   keys: Keys
   begun: BegunSessions
   deletionGraceDays: number
@@ -146,7 +148,7 @@ export function accounts(options: AccountOptions) {
         const session = await requireSession(ctx, db)
         if (!isRecent(session)) throw notFresh()
         const { userId, id: sessionId } = session
-        const document = await exportOf(db, userId, sessionId)
+        const document = await exportOf(db, options.own, userId, sessionId)
         await note(ctx, 'user_exported', userId, { sessionId })
         ctx.setHeader('cache-control', 'no-store')
         ctx.setHeader('content-disposition', 'attachment; filename="account.json"')

@@ -15,12 +15,13 @@ export interface LockedUser {
   name: string
   email: string
   emailVerified: boolean
+  locale: string | null
 }
 
 /** Locks the user's row until the transaction ends and returns it; null if the user no longer exists. */
 export async function lockUser(tx: Db, userId: string): Promise<LockedUser | null> {
   const [user] = await tx.$queryRaw<LockedUser[]>`
-    SELECT "id", "name", "email", "emailVerified" FROM "User" WHERE "id" = ${userId} FOR UPDATE`
+    SELECT "id", "name", "email", "emailVerified", "locale" FROM "User" WHERE "id" = ${userId} FOR UPDATE`
   return user ?? null
 }
 

@@ -43,8 +43,13 @@ export const GENERAL_CODES = [...new Set(Object.values(CODES)), 'internal_error'
 /**
  * Returns an error in the one shape, with its headers and cookies. Returns any other answer, and any page,
  * unchanged.
+ *
+ * @param textOf the host's own text for a code
  */
-export async function asProblem(answer: Response): Promise<Response> {
+export async function asProblem(
+  answer: Response,
+  textOf: (code: string) => string | null,
+): Promise<Response> {
   const isPage = answer.headers.get('content-type')?.includes('html')
   if (answer.status < 400 || isPage) return answer
   const text = await answer.text().catch(() => '')
@@ -63,8 +68,8 @@ export async function asProblem(answer: Response): Promise<Response> {
       String(detail ?? message ?? ''),
     ),
   )
-  const body = (await problem.json()) as { title: string; detail: string }
-  const says = body.detail || body.title
+  const body = (await problem.json()) as { code: string; title: string; detail: string }
+  const says = textOf(String(body.code)) ?? (body.detail || body.title)
   for (const [name, value] of problem.headers) headers.set(name, value)
   headers.delete('content-length')
   return new Response(JSON.stringify({ ...rest, ...body, detail: says, message: says }), {
@@ -97,9 +102,10 @@ export async function answerOf(
   answer: Response,
   isCallback: boolean,
   baseURL: string,
+  textOf: (code: string) => string | null,
 ): Promise<Response> {
   const location = answer.headers.get('location')
-  if (!location || !isCallback) return asProblem(answer)
+  if (!location || !isCallback) return asProblem(answer, textOf)
   const path = withPlainError(sameOriginPath(location, baseURL) ?? '/')
   const headers = new Headers()
   for (const cookie of answer.headers.getSetCookie()) headers.append('set-cookie', cookie)

@@ -8,6 +8,7 @@
 
 import { Prisma } from '@repo/db'
 import * as z from 'zod'
+import type { OwnFields } from '../account/user-fields.ts'
 import { accountEmail } from '../database/stand-in-address.ts'
 import { AuthError } from '../errors.ts'
 import { picture } from '../pictures.ts'
@@ -93,9 +94,20 @@ export interface FieldCheck {
   body(method: string, url: URL, text: string, contentType: string): Promise<string>
 }
 
-/** Makes the check. @param api Better Auth's endpoints by name, including ours */
-export function createFieldCheck(api: object, basePath: string): FieldCheck {
+/** The endpoints that take the host's own fields of a user. */
+const OF_USERS = ['/sign-up/email', '/update-user']
+
+/**
+ * Makes the check. The host's own fields are let through to the endpoints, which check them.
+ *
+ * @param api Better Auth's endpoints by name, including ours
+ */
+export function createFieldCheck(api: object, basePath: string, own: OwnFields): FieldCheck {
   const find = finderOf(Object.values(api) as Endpoint[], basePath)
+  const names = [...own.settable, ...own.ofPlugins]
+  const settable = Object.fromEntries(names.map((name) => [name, z.unknown().optional()]))
+  const ours = { ...OWN }
+  for (const path of OF_USERS) ours[path] = (OWN[path] as z.ZodObject).extend(settable)
 
   async function query(method: string, { pathname, searchParams }: URL): Promise<void> {
     const schema = find(method, pathname)?.options?.query
@@ -116,14 +128,15 @@ export function createFieldCheck(api: object, basePath: string): FieldCheck {
   ): Promise<string> {
     const endpoint = find(method, pathname)
     const schema = endpoint?.options?.body
-    const read = fieldsOf(text, contentType, (name) => listsOf(schema).has(name))
     const path = endpoint?.path ?? ''
-    if (endpoint) keepKnown(read, path, schema)
+    const read = fieldsOf(text, contentType, (name) => listsOf(schema).has(name))
+    if (OF_USERS.includes(path)) requireSettable(own, read.fields)
+    if (endpoint) keepKnown(read, ours, path, schema)
     checkValue(read.fields)
     const { name } = read.fields
     if (typeof name === 'string' && name.trim() === '') refuse('name', 'is empty')
     canonicalEmails(read.fields)
-    if (endpoint) await checkBody(read, path, endpoint)
+    if (endpoint) await checkBody(read, ours, path, endpoint)
     return written(read)
   }
 
@@ -149,9 +162,14 @@ function finderOf(endpoints: Endpoint[], basePath: string) {
 }
 
 /** Removes the fields that the endpoint does not know, and refuses an attempt to set a column. */
-function keepKnown({ fields, isForm }: Body, path: string, schema: z.ZodType | undefined): void {
-  const ours = Object.hasOwn(OWN, path) ? OWN[path] : undefined
-  const known = schema && namesOf(ours && isOpen(schema) ? ours : schema)
+function keepKnown(
+  { fields, isForm }: Body,
+  ours: Readonly<Record<string, z.ZodObject>>,
+  path: string,
+  schema: z.ZodType | undefined,
+): void {
+  const own = Object.hasOwn(ours, path) ? ours[path] : undefined
+  const known = schema && namesOf(own && isOpen(schema) ? own : schema)
   // Only the endpoint reads the OAuth server's forms, and some of those endpoints show no schema.
   if (known === null || (known === undefined && isForm)) return
   for (const name of Object.keys(fields)) {
@@ -163,13 +181,23 @@ function keepKnown({ fields, isForm }: Body, path: string, schema: z.ZodType | u
   }
 }
 
+/** Refuses a field that only the host sets. @throws `field_not_allowed` (400) */
+function requireSettable({ all }: OwnFields, fields: Fields): void {
+  for (const [name, { input }] of all) {
+    if (!input && Object.hasOwn(fields, name)) {
+      throw new AuthError('field_not_allowed', `${name} cannot be set here.`)
+    }
+  }
+}
+
 async function checkBody(
   { fields, isForm }: Body,
+  ours: Readonly<Record<string, z.ZodObject>>,
   path: string,
   endpoint: Endpoint,
 ): Promise<void> {
   await check(EVERYWHERE, fields, 'body')
-  const own = Object.hasOwn(OWN, path) ? OWN[path] : undefined
+  const own = Object.hasOwn(ours, path) ? ours[path] : undefined
   if (own) await check(own, fields, 'body')
   const { body: schema, metadata } = endpoint.options ?? {}
   // Endpoints for programs report mistakes with OAuth's own codes, and their forms hold only texts.

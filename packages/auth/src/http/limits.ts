@@ -21,13 +21,17 @@ import {
   type RateLimitResult,
   rateLimitHeaders,
 } from '@repo/core/rate-limit'
-import type { Database } from '@repo/db'
+import { type Database, Prisma } from '@repo/db'
 import type { BetterAuthPlugin } from 'better-auth'
 import { createAuthMiddleware, isAPIError } from 'better-auth/api'
 import { accountEmail } from '../database/stand-in-address.ts'
 import { cookieSession, type HookContext } from '../session/cookie-session.ts'
 import type { Passwords } from '../sign-in/password.ts'
-import { createPasswordFields, type Endpoints } from '../sign-in/password-fields.ts'
+import {
+  createPasswordFields,
+  type Endpoints,
+  type PasswordField,
+} from '../sign-in/password-fields.ts'
 import { verifiedPassword } from '../sign-in/password-hooks.ts'
 import { pathLimits } from './path-limits.ts'
 
@@ -145,7 +149,9 @@ export function limits(options: LimitsOptions): BetterAuthPlugin {
     const limits = guess ? PASSWORD : LIMITS[path]
     if (!limits || !source) return null
     const isNamed = !guess || guess.isByEmail
-    const account = isNamed ? textOf(body.email) : await signedIn(ctx)
+    const account = isNamed
+      ? textOf(body.email)
+      : ((path.startsWith('/sign-in/') ? await named(body, guess) : null) ?? (await signedIn(ctx)))
     if (account === null) return null
     const address = addressOf(source)
     return { limits, account, address, pair: `${account}\n${address}` }
@@ -160,6 +166,30 @@ export function limits(options: LimitsOptions): BetterAuthPlugin {
     const { token } = (ctx.body ?? {}) as { token?: unknown }
     return typeof token === 'string' ? `token:${token}` : null
   }
+
+  /**
+   * The account at a sign-in by another name than the address, such as a username. It shares the limits of its address,
+   * so that a second name gives no second set of guesses. Any name counts, also one that no account has.
+   */
+  async function named(
+    body: Record<string, unknown>,
+    field: PasswordField,
+  ): Promise<string | null> {
+    const names = Object.entries(body).filter(
+      ([name, value]) => name !== field.name && name !== 'callbackURL' && typeof value === 'string',
+    ) as [string, string][]
+    const [first] = names
+    if (!first) return null
+    for (const [name, value] of names.filter(([name]) => isColumn(name))) {
+      for (const text of new Set([value, value.trim().toLowerCase()])) {
+        const user = await db.user.findFirst({ where: { [name]: text } }).catch(() => null)
+        if (user) return user.email
+      }
+    }
+    return `${first[0]}:${first[1].trim().toLowerCase()}`
+  }
+
+  const isColumn = (name: string) => Object.hasOwn(Prisma.UserScalarFieldEnum, name)
 
   async function consume(policy: RateLimitPolicy, key: string): Promise<RateLimitResult> {
     const result = await limiter.consume(policy, key)

@@ -12,7 +12,8 @@ import type { SignUp } from '../sign-in/sign-up.ts'
 /**
  * A mail to send. `sign-up` asks a new user to confirm the address; if the address already has an account,
  * its owner is told of the sign-up instead. `confirm` is another confirmation link; `id` names the sign-up of
- * the browser that asks. `link` is a magic link that leads to the path `next`. `account` is about an existing
+ * the browser that asks. `link` is a magic link that leads to the path `next`; `locale` is the
+ * language of the browser that asks, for an address without an account. `account` is about an existing
  * account.
  */
 export type MailRequest =
@@ -21,7 +22,7 @@ export type MailRequest =
   | { mail: 'invite'; invitationId: string }
 
 /** A mail to an address. */
-export type Addressed = ToUser | { mail: 'link'; to: string; next?: string }
+export type Addressed = ToUser | { mail: 'link'; to: string; next?: string; locale?: string }
 
 /** A mail to the user of an address, if there is one. */
 export type ToUser =

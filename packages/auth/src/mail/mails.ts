@@ -17,6 +17,7 @@ import type { AuthContext } from 'better-auth'
 import { generateRandomString, symmetricDecrypt, symmetricEncrypt } from 'better-auth/crypto'
 import type { AccountMail } from '../account/mail-kinds.ts'
 import { deliverAccountMail } from '../account/mails.ts'
+import { type MailRecipient, type OwnFields, recipientOf } from '../account/user-fields.ts'
 import { audit } from '../audit/audit.ts'
 import type { Keys } from '../database/keys.ts'
 import { JOBS } from '../job-names.ts'
@@ -34,6 +35,7 @@ const [MAIL] = JOBS
 /** The dependencies of `createMails`. */
 export interface MailOptions {
   db: Database
+  own: OwnFields
   keys: Keys
   sender: { sendEmail: typeof sendEmail }
   pages: Pages
@@ -48,7 +50,7 @@ export interface MailOptions {
 
 /** Makes the queue of mails, and the work of its job. */
 export function createMails(options: MailOptions): Mails {
-  const { db, keys, sender, pages, baseURL, undoDays, limits, context } = options
+  const { db, own, keys, sender, pages, baseURL, undoDays, limits, context } = options
 
   const link = (path: string, query: Record<string, string> = {}) => {
     const url = new URL(path, baseURL)
@@ -64,7 +66,7 @@ export function createMails(options: MailOptions): Mails {
     if (queued.mail === 'invite') return invite(queued.invitationId, idempotencyKey)
     const opened = JSON.parse(await symmetricDecrypt({ key: keys.mail, data: queued.sealed }))
     if (queued.mail === 'account') {
-      const parts = { db, sender, pages, undoDays, link, issue }
+      const parts = { db, own, sender, pages, undoDays, link, issue }
       return deliverAccountMail(parts, opened as AccountMail, idempotencyKey)
     }
     const request = opened as Addressed
@@ -73,12 +75,10 @@ export function createMails(options: MailOptions): Mails {
     if (user) await sendTo(user, request, idempotencyKey)
   }
 
-  async function sendTo(
-    { id, name, email, emailVerified }: User,
-    request: ToUser,
-    idempotencyKey: string,
-  ): Promise<void> {
+  async function sendTo(user: User, request: ToUser, idempotencyKey: string): Promise<void> {
+    const { id, name, email, emailVerified } = user
     const rows = await context()
+    const options = { idempotencyKey, ...recipientOf(own, user) }
     if (request.mail === 'reset') {
       const token = await issueReset(db, rows, { id, email })
       if (token === null) return
@@ -88,7 +88,7 @@ export function createMails(options: MailOptions): Mails {
         resetUrl: link(pages.resetPassword, { token }),
         expiresInMinutes: RESET_MINUTES,
       }
-      await sender.sendEmail('PasswordResetEmail', email, props, { idempotencyKey })
+      await sender.sendEmail('PasswordResetEmail', email, props, options)
       await audit(db, { action: 'password_reset_requested', userId: id })
     } else if (!emailVerified) {
       if (request.mail === 'sign-up') {
@@ -97,23 +97,31 @@ export function createMails(options: MailOptions): Mails {
       // The browser that asks for another link may have signed up with another address.
       const isFor = await findSignUp(rows, request.id, id)
       const signUpId = isFor ? request.id : undefined
+      // Several people may sign up with one address, and each gets the mail in the own language.
+      const { locale } = isFor?.fields ? own.read(isFor.fields) : user
       const token = await issueConfirmation(rows, { userId: id, ...(signUpId ? { signUpId } : {}) })
       const props = { verifyUrl: link(pages.verifyEmail, { token }) }
-      await sender.sendEmail('WelcomeEmail', email, props, { idempotencyKey })
+      await sender.sendEmail('WelcomeEmail', email, props, {
+        ...options,
+        locale: locale as string | null,
+      })
     } else if (request.mail === 'sign-up') {
       const urls = { signInUrl: link(pages.signIn), resetUrl: link(pages.forgotPassword) }
-      await sender.sendEmail('AccountExistsEmail', email, { name, ...urls }, { idempotencyKey })
+      await sender.sendEmail('AccountExistsEmail', email, { name, ...urls }, options)
     }
   }
 
   async function sendLink(
-    { to, next }: Extract<Addressed, { mail: 'link' }>,
+    { to, next, locale }: Extract<Addressed, { mail: 'link' }>,
     idempotencyKey: string,
   ): Promise<void> {
     const token = await issue(MAGIC_LINK_MINUTES, linkIdentifier, linkRecord(to))
     const signInUrl = link(pages.magicLink, { token, ...(next ? { next } : {}) })
     const props = { signInUrl, expiresInMinutes: MAGIC_LINK_MINUTES }
-    await sender.sendEmail('MagicLinkEmail', to, props, { idempotencyKey })
+    const user = await db.user.findUnique({ where: { email: to } })
+    const recipient = user ? recipientOf(own, user) : {}
+    const options = { idempotencyKey, locale: locale ?? null, ...recipient }
+    await sender.sendEmail('MagicLinkEmail', to, props, options)
   }
 
   /** Makes a token that is good once, in the form that Better Auth's own endpoints look up. */
@@ -141,7 +149,12 @@ export function createMails(options: MailOptions): Mails {
       acceptUrl: link(pages.acceptInvitation, { id }),
       expiresAt,
     }
-    await sender.sendEmail('TeamInviteEmail', email, props, { idempotencyKey })
+    // A guest without an account probably reads the language of the member who invites.
+    const guest = await db.user.findUnique({ where: { email: email.toLowerCase() } })
+    const options: Partial<MailRecipient> = guest
+      ? recipientOf(own, guest)
+      : { locale: user.locale }
+    await sender.sendEmail('TeamInviteEmail', email, props, { idempotencyKey, ...options })
   }
 
   const work: Pick<JobDefinition<object>, 'parse' | 'run'> = {

@@ -95,6 +95,8 @@ export interface OldSessionOptions {
   endpoints: Endpoints
   /** The page where people sign in. */
   signIn: URL
+  /** Further endpoints that are open to an old session: those of the host's plugins. */
+  open: ReadonlySet<string>
 }
 
 /**
@@ -102,7 +104,9 @@ export interface OldSessionOptions {
  * check by themselves: `setPassword` in `sign-in-methods.ts`, `addMember` in organization/rules.ts. The others use no
  * session.
  */
-export function limitOldSessions({ db, endpoints, signIn }: OldSessionOptions): BetterAuthPlugin {
+export function limitOldSessions(options: OldSessionOptions): BetterAuthPlugin {
+  const { db, endpoints, signIn, open } = options
+  const isOpen = (path: string) => OPEN.has(path) || open.has(path)
   const handler = createAuthMiddleware(async (ctx) => {
     if (onlyReads(ctx, endpoints) || refusesProgram(ctx)) return
     const session = await cookieSession(ctx, db)
@@ -110,7 +114,7 @@ export function limitOldSessions({ db, endpoints, signIn }: OldSessionOptions): 
   })
   return {
     id: 'tollgate-old-sessions',
-    hooks: { before: [{ matcher: ({ path }) => path !== undefined && !OPEN.has(path), handler }] },
+    hooks: { before: [{ matcher: ({ path }) => path !== undefined && !isOpen(path), handler }] },
   }
 }
 

@@ -41,8 +41,11 @@ const OPEN = new Set([
 /**
  * The plugin. It comes before plugins that read more of the request, and also covers server functions that
  * get headers.
+ *
+ * @param signInPaths the paths at which the host's plugins sign people in
  */
-export function refusePending(db: Database): BetterAuthPlugin {
+export function refusePending(db: Database, signInPaths: ReadonlySet<string>): BetterAuthPlugin {
+  const isOpen = (path = '') => OPEN.has(path) || signInPaths.has(path)
   const handler = createAuthMiddleware(async (ctx) => {
     if (!(await cookieSession(ctx, db))?.isPending) return
     throw new APIError('FORBIDDEN', {
@@ -52,6 +55,6 @@ export function refusePending(db: Database): BetterAuthPlugin {
   })
   return {
     id: 'tollgate-pending',
-    hooks: { before: [{ matcher: ({ path }) => !OPEN.has(path ?? ''), handler }] },
+    hooks: { before: [{ matcher: ({ path }) => !isOpen(path), handler }] },
   }
 }

@@ -16,6 +16,7 @@ import { APIError, createAuthEndpoint, formCsrfMiddleware } from 'better-auth/ap
 import { expireCookie } from 'better-auth/cookies'
 import { generateRandomString } from 'better-auth/crypto'
 import * as z from 'zod'
+import type { OwnFields } from '../account/user-fields.ts'
 import { audit } from '../audit/audit.ts'
 import type { Recorder } from '../audit/recorder.ts'
 import type { Keys } from '../database/keys.ts'
@@ -87,13 +88,14 @@ export async function confirmationState(
 /** The dependencies of `confirmation`. */
 export interface ConfirmationOptions {
   db: Database
+  own: OwnFields
   keys: Keys
   passwords: Pick<Passwords, 'verify'>
   record: Recorder
 }
 
 /** The plugin with the endpoint `/confirm-email`. */
-export function confirmation({ db, keys, passwords, record }: ConfirmationOptions) {
+export function confirmation({ db, own, keys, passwords, record }: ConfirmationOptions) {
   const hashOf = createIdentifierHash(keys)
 
   /** The sign-up whose password the user typed in. @throws `invalid_password`, `too_many_attempts` (400) */
@@ -112,7 +114,7 @@ export function confirmation({ db, keys, passwords, record }: ConfirmationOption
     }
     const found = signUpId
       ? await findSignUp(rows, signUpId, userId)
-      : await firstSignUp(db, userId)
+      : await firstSignUp(db, own, userId)
     if (found?.password && (await passwords.verify({ hash: found.password, password: text }))) {
       return found
     }
@@ -147,15 +149,16 @@ export function confirmation({ db, keys, passwords, record }: ConfirmationOption
           const { userId } = found
           const cookie = ctx.context.createAuthCookie('sign_up')
           const id = await ctx.getSignedCookie(cookie.name, ctx.context.secret)
-          const own = await findSignUp(ctx.context, id, userId)
-          const signUp = own ?? (password ? await typed(ctx.context, token, found, password) : null)
+          const begunHere = await findSignUp(ctx.context, id, userId)
+          const signUp =
+            begunHere ?? (password ? await typed(ctx.context, token, found, password) : null)
           // Only one of several parallel requests continues.
           if (!(await ctx.context.internalAdapter.consumeVerificationValue(identifier(token)))) {
             throw invalidToken()
           }
-          if (!(await proveAddress(db, userId, signUp))) throw invalidToken()
+          if (!(await proveAddress(db, own, userId, signUp))) throw invalidToken()
           await record({ action: 'address_confirmed', userId }, ctx.request ?? ctx.headers)
-          if (own && id) {
+          if (begunHere && id) {
             await forgetSignUp(ctx.context, id)
             expireCookie(ctx, cookie)
           }
@@ -173,12 +176,14 @@ export function confirmation({ db, keys, passwords, record }: ConfirmationOption
 }
 
 /** The sign-up that made the user's row, read from that row. */
-async function firstSignUp(db: Database, userId: string): Promise<SignUp | null> {
+async function firstSignUp(db: Database, own: OwnFields, userId: string): Promise<SignUp | null> {
   const where = { userId, providerId: 'credential' }
   const found = await db.account.findFirst({ where, include: { user: true } })
   if (!found?.password) return null
   const { name, image } = found.user
-  return { name, image, password: found.password }
+  const row: Record<string, unknown> = { ...found.user }
+  const ofPlugins = Object.fromEntries(own.ofPlugins.map((field) => [field, row[field]]))
+  return { name, image, password: found.password, fields: { ...ofPlugins, ...own.read(row) } }
 }
 
 /** The error for a token that is unknown, used or expired. */

@@ -7,11 +7,16 @@
  * @module
  */
 
+import { tryGetCurrentAuthEndpointContext } from '@better-auth/core/context'
+import type { Logger } from '@repo/core'
 import { atomically, type Database, type Db } from '@repo/db'
 import type { AuthContext, BetterAuthPlugin, GenericEndpointContext } from 'better-auth'
 import { addOAuthServerContext, createAuthMiddleware } from 'better-auth/api'
 import { generateRandomString } from 'better-auth/crypto'
 import { revokeUnprovenAccountAccess } from 'better-auth/db'
+import { acceptedLocale } from '../account/locales.ts'
+import type { OwnFields, Row } from '../account/user-fields.ts'
+import { noteProfile, profileValues } from '../account/user-fields-plugin.ts'
 import { accountEmail, fromStandIn } from '../database/stand-in-address.ts'
 import { isPictureURL } from '../pictures.ts'
 import { cookieSession } from '../session/cookie-session.ts'
@@ -26,10 +31,12 @@ export interface LinkingOptions {
   db: Database
   /** The page after a user's first sign-in. Undefined: the page after any sign-in. */
   onboarding: string | undefined
+  own: OwnFields
+  logger: Logger
 }
 
 /** The plugin. It comes after the plugins that add providers. */
-export function linking({ db, onboarding }: LinkingOptions): BetterAuthPlugin {
+export function linking({ db, onboarding, own, logger }: LinkingOptions): BetterAuthPlugin {
   /**
    * Stores the session's id in the flow's state. A refresh may exchange the session's token during the flow,
    * and Better Auth would look for the old token.
@@ -73,8 +80,11 @@ export function linking({ db, onboarding }: LinkingOptions): BetterAuthPlugin {
           const user = userOf(answer.user)
           if (!user) return null
           const { email, emailVerified, name } = user
+          const claims = (answer.data ?? {}) as Readonly<Record<string, unknown>>
+          await noteProfile(own, { provider: provider.id, claims }, logger)
           // By the time of a sign-in, Better Auth has added its hooks to this context.
-          if (email && emailVerified === true) await clearUnproven(context, email, name)
+          if (email && emailVerified === true)
+            await clearUnproven({ context, db, own }, email, name)
           else if (email)
             await noteUnvouched({ email, name: name ?? '', image: user.image || null })
           return { ...answer, user }
@@ -82,7 +92,7 @@ export function linking({ db, onboarding }: LinkingOptions): BetterAuthPlugin {
       }))
       return {
         context: { socialProviders },
-        options: { databaseHooks: { user: NAMED, account: WITHOUT_ID_TOKEN } },
+        options: { databaseHooks: { user: named(db, own), account: WITHOUT_ID_TOKEN } },
       }
     },
     hooks: {
@@ -154,8 +164,18 @@ interface Named {
   image?: string | null | undefined
 }
 
+/**
+ * The values of the host's own fields for the user who proves the address: those of their own sign-up, and no
+ * others. The locale may come from the browser.
+ */
+function valuesOf(own: OwnFields, signUp: SignUp | null, headers: Headers | undefined): Row {
+  const values = own.ofProof(signUp?.fields)
+  values.locale ??= acceptedLocale(headers?.get('accept-language'), own.locales)
+  return values
+}
+
 /** The database hooks that name a user. */
-const NAMED = {
+const named = (db: Database, own: OwnFields) => ({
   create: {
     /** A mailed link or a provider without a profile gives no name, but mails greet by name. */
     async before({ name, email }: { name: string; email: string }) {
@@ -167,13 +187,14 @@ const NAMED = {
      * This endpoint changes a user only when the link proves the address. Whoever chose the old name is
      * unknown.
      */
-    async after({ id, name, image, email }: Named, ctx: GenericEndpointContext | null) {
-      const known = unnamed(email)
-      if (ctx?.path !== '/magic-link/verify' || (name === known.name && !image)) return
-      await ctx.context.internalAdapter.updateUser(id, known)
+    async after({ id, email }: Named, ctx: GenericEndpointContext | null) {
+      if (ctx?.path !== '/magic-link/verify') return
+      const data = { ...unnamed(email), ...valuesOf(own, null, ctx.headers) }
+      // Not through the hooks of plugins, which take no null.
+      await db.user.update({ where: { id }, data })
     },
   },
-}
+})
 
 /**
  * Drops the id token. It is not needed after sign-in, and would be a readable copy of the profile beside
@@ -186,29 +207,43 @@ const WITHOUT_ID_TOKEN = {
   update: { before: forgetIdToken, after: noteLinked },
 }
 
+const headersOfCaller = (): Headers | undefined => {
+  const running = tryGetCurrentAuthEndpointContext()
+  return running?.request?.headers ?? running?.headers
+}
+
 /**
  * Makes room for the owner of `email`: a user who never proved the address loses every password and account.
  */
-async function clearUnproven(context: Users, email: string, name?: string): Promise<void> {
+async function clearUnproven(
+  { context, db, own }: { context: Users; db: Database; own: OwnFields },
+  email: string,
+  name?: string,
+): Promise<void> {
   const found = await context.internalAdapter.findUserByEmail(email.toLowerCase())
   if (!found || found.user.emailVerified) return
   const promoted = await revokeUnprovenAccountAccess({ context } as never, found.user.id)
   // The person who signed up without proving the address chose that name and picture.
   if (!promoted) return
   const known = unnamed(email)
-  await context.internalAdapter.updateUser(promoted.id, { ...known, name: name || known.name })
+  const fields = { ...valuesOf(own, null, headersOfCaller()), ...(await profileValues()) }
+  const data = { ...known, ...fields, name: name || known.name }
+  await db.user.update({ where: { id: promoted.id }, data })
 }
 
 /**
  * Marks the address as proven, because the reset link reached the owner's mailbox. Only the new password
  * stays. Does nothing if the address was proven before.
  */
-export async function proveByReset(db: Database, userId: string): Promise<void> {
+export async function proveByReset(db: Database, own: OwnFields, userId: string): Promise<void> {
   await atomically(db, async (tx) => {
     const user = await becomesProven(tx, userId)
     if (!user) return
     await tx.account.deleteMany({ where: { userId, providerId: { not: 'credential' } } })
-    await tx.user.update({ where: { id: userId }, data: unnamed(user.email) })
+    await tx.user.update({
+      where: { id: userId },
+      data: { ...unnamed(user.email), ...valuesOf(own, null, headersOfCaller()) },
+    })
   })
 }
 
@@ -219,6 +254,7 @@ export async function proveByReset(db: Database, userId: string): Promise<void> 
  */
 export const proveAddress = (
   db: Database,
+  own: OwnFields,
   userId: string,
   signUp: SignUp | null,
 ): Promise<boolean> =>
@@ -234,7 +270,8 @@ export const proveAddress = (
     const data = unnamed(user.email)
     const name = signUp?.name.trim().slice(0, LONGEST_NAME) || data.name
     const image = signUp?.image ?? data.image
-    await tx.user.update({ where: { id: userId }, data: { name, image } })
+    const values = valuesOf(own, signUp, headersOfCaller())
+    await tx.user.update({ where: { id: userId }, data: { name, image, ...values } })
     return true
   })
 

@@ -10,6 +10,7 @@ import type { BetterAuthPlugin } from 'better-auth'
 import { createAuthEndpoint, formCsrfMiddleware, isAPIError, originCheck } from 'better-auth/api'
 import { magicLink } from 'better-auth/plugins/magic-link'
 import * as z from 'zod'
+import { acceptedLocale } from '../account/locales.ts'
 import { accountAddress, standIn, withStandIns } from '../database/stand-in-address.ts'
 import type { Mails } from '../mail/mail-requests.ts'
 import { invalidToken } from './confirmation.ts'
@@ -30,12 +31,14 @@ export const linkRecord = (email: string): string =>
 /** The dependencies of `magicLinks`. */
 export interface MagicLinkOptions {
   mails: Mails
+  /** The languages of the host. Undefined: any. */
+  locales: readonly string[] | undefined
   /** Calls Better Auth's own endpoint, which uses up the token and makes the session. */
   redeem(token: string, headers: Headers): Promise<{ headers: Headers }>
 }
 
 /** The plugin with our endpoints in front of Better Auth's. */
-export function magicLinks({ mails, redeem }: MagicLinkOptions) {
+export function magicLinks({ mails, locales, redeem }: MagicLinkOptions) {
   // A job makes the link and sends the mail.
   const plugin = magicLink({ async sendMagicLink() {} })
   return {
@@ -63,7 +66,12 @@ export function magicLinks({ mails, redeem }: MagicLinkOptions) {
         },
         async (ctx) => {
           const { email, callbackURL: next } = ctx.body
-          await mails.request({ mail: 'link', to: email, ...(next ? { next } : {}) })
+          const locale = acceptedLocale(ctx.headers.get('accept-language'), locales)
+          await mails.request({
+            ...{ mail: 'link', to: email },
+            ...(next ? { next } : {}),
+            ...(locale ? { locale } : {}),
+          })
           return ctx.json({ status: true })
         },
       ),

@@ -5,7 +5,9 @@
  * @module
  */
 
+import type { Logger } from '@repo/core'
 import type { Database } from '@repo/db'
+import type { OwnFields } from '../account/user-fields.ts'
 import type { Recorder } from '../audit/recorder.ts'
 import type { Keys } from '../database/keys.ts'
 import type { AnyAuthOptions, Pages } from '../options.ts'
@@ -25,8 +27,10 @@ export type OAuthServer = typeof oauthServer
 // #endregion
 
 /** The dependencies of `methodPlugins`. */
-export interface MethodPlugins extends MagicLinkOptions {
+export interface MethodPlugins extends Omit<MagicLinkOptions, 'locales'> {
   options: AnyAuthOptions
+  own: OwnFields
+  logger: Logger
   // #region oauth-server
   /** Null without the option `oauth`. */
   oauthServer: OAuthServer | null
@@ -41,6 +45,8 @@ export interface MethodPlugins extends MagicLinkOptions {
 /** Makes the plugins. */
 export function methodPlugins({
   options,
+  own,
+  logger,
   keys,
   origin,
   db,
@@ -54,10 +60,10 @@ export function methodPlugins({
   return [
     oidcProviders(options.oidc ?? {}),
     standIns(options),
-    linking({ db, onboarding: pages.onboarding }),
+    linking({ db, onboarding: pages.onboarding, own, logger }),
     signInMethods(db),
     passkeys({ origin, appName, db }),
-    magicLinks({ mails, redeem }),
+    magicLinks({ mails, locales: own.locales, redeem }),
     // #region oauth-server
     ...(options.oauth && parts.oauthServer
       ? parts.oauthServer(options.oauth, { db, keys, origin, signIn: pages.signIn, record })

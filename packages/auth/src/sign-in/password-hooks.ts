@@ -136,7 +136,7 @@ export function passwordHooks(options: PasswordHooksOptions): BetterAuthPlugin {
     id: 'tollgate-passwords',
     hooks: {
       before: [{ matcher: (ctx) => passwordsIn(ctx as HookContext).length > 0, handler: before }],
-      after: [{ matcher: ({ path }) => path === '/sign-in/email', handler: after }],
+      after: [{ matcher: ({ path }) => path?.startsWith('/sign-in/') === true, handler: after }],
     },
   }
 }

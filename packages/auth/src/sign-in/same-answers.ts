@@ -9,13 +9,15 @@
 import { setTimeout } from 'node:timers/promises'
 import type { AuthContext, BetterAuthPlugin } from 'better-auth'
 import { APIError, isAPIError, signInEmail, signUpEmail, verifyEmail } from 'better-auth/api'
+import type { OwnFields } from '../account/user-fields.ts'
+import { checkSignUp } from '../account/user-fields-plugin.ts'
 import { withOwn, withStandIns } from '../database/stand-in-address.ts'
 import type { Endpoint } from '../http/endpoint.ts'
 import { namedOr } from './linking.ts'
 import { noteRightPassword } from './unproven.ts'
 
 /** The plugin with sign-up, sign-in and confirmation for every address that `accountEmail` accepts. */
-export const passwordEndpoints = () =>
+export const passwordEndpoints = (own: OwnFields) =>
   ({
     id: 'tollgate-addresses',
     endpoints: {
@@ -24,7 +26,7 @@ export const passwordEndpoints = () =>
        * Signs up by address and password, and mails the confirmation. Answers alike for known and unknown
        * addresses.
        */
-      signUpEmail: withStandIns(sameSignUp(signUpEmail())),
+      signUpEmail: withStandIns(sameSignUp(own, signUpEmail())),
       /** Signs in by address and password, and sets the cookies. A second factor may follow. */
       signInEmail: withStandIns(sameSignIn(signInEmail())),
       /** Better Auth's own confirmation. Pages use `confirmEmail`, which needs a button. */
@@ -52,7 +54,8 @@ function sameSignIn<E extends Endpoint>(endpoint: E): E {
 /** The part of a sign-up that is used here. */
 interface SignUpCall {
   /** Better Auth checks it later. */
-  body?: { email?: unknown; name?: unknown }
+  body?: { email?: unknown; name?: unknown; [field: string]: unknown }
+  headers?: Headers
   context: Pick<AuthContext, 'internalAdapter' | 'password'>
 }
 
@@ -69,11 +72,12 @@ const LONGEST_REST_MS = 100
  * with one new address, the first makes the user. The others are answered as for a known address, and reuse
  * their hash.
  */
-function sameSignUp<E extends Endpoint>(endpoint: E): E {
+function sameSignUp<E extends Endpoint>(own: OwnFields, endpoint: E): E {
   const wrapped = async (ctx: SignUpCall) => {
-    const { body = {}, context } = ctx
+    const { body = {}, context, headers } = ctx
     const { email, name } = body
     if (typeof email !== 'string' || typeof name !== 'string') return endpoint(ctx)
+    const values = await checkSignUp(own, body, headers && new Headers(headers))
     let hashed: string | undefined
     let rest: Promise<unknown> | undefined
     const password = {
@@ -87,7 +91,7 @@ function sameSignUp<E extends Endpoint>(endpoint: E): E {
     }
     const call = {
       ...ctx,
-      body: { ...body, name: namedOr(name, email) },
+      body: { ...body, ...values, name: namedOr(name, email) },
       context: withOwn(context, { password }),
     }
     try {

@@ -18,7 +18,7 @@ const CHANGES = /^\/two-factor\/(enable|disable|get-totp-uri|generate-backup-cod
 export const secondFactorHooks = (db: Database) => ({
   after: [
     {
-      matcher: ({ path }: { path?: string }) => path === '/sign-in/email',
+      matcher: ({ path }: { path?: string }) => path?.startsWith('/sign-in/') === true,
       handler: keepSession,
     },
     {

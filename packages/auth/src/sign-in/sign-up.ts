@@ -13,6 +13,8 @@ export const signUp = z.object({
   /** The password's hash. */
   password: z.string().optional(),
   account: z.object({ providerId: z.string(), accountId: z.string() }).optional(),
+  /** The values of the host's own fields, and the locale. */
+  fields: z.record(z.string(), z.unknown()).optional(),
 })
 
 /** The choices at a sign-up. */

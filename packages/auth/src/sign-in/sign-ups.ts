@@ -17,6 +17,8 @@ import type { AuthContext, BetterAuthPlugin } from 'better-auth'
 import { createAuthMiddleware, isAPIError } from 'better-auth/api'
 import { generateRandomString } from 'better-auth/crypto'
 import * as z from 'zod'
+import type { OwnFields } from '../account/user-fields.ts'
+import { profileValues, signUpValues } from '../account/user-fields-plugin.ts'
 import type { Mails } from '../mail/mail-requests.ts'
 import { hashedPassword } from './password-hooks.ts'
 import { type SignUp, signUp } from './sign-up.ts'
@@ -68,9 +70,14 @@ export async function beginSignUp(
   mails: Pick<Mails, 'request'>,
   to: string,
   signUp: SignUp,
+  ofPlugins: Record<string, unknown> = {},
 ): Promise<void> {
   const id = generateRandomString(32)
-  await mails.request({ mail: 'sign-up', to, id, signUp })
+  const fields = (await signUpValues()) ?? (await profileValues())
+  await mails.request({
+    ...{ mail: 'sign-up', to, id },
+    signUp: { ...signUp, ...(fields ? { fields: { ...fields, ...ofPlugins } } : {}) },
+  })
   await begun.set({ id })
 }
 
@@ -102,13 +109,17 @@ export async function providerSignUp(
 }
 
 /** The plugin. It comes after the plugins that may refuse a sign-up. */
-export function signUps(mails: Pick<Mails, 'request'>): BetterAuthPlugin {
+export function signUps(mails: Pick<Mails, 'request'>, own: OwnFields): BetterAuthPlugin {
   const begin = createAuthMiddleware(async (ctx) => {
     if (isAPIError(ctx.context.returned)) return
     const { email, name, image } = ctx.body as { email: string; name: string; image?: string }
     const password = await hashedPassword()
     if (password === undefined) return
-    await beginSignUp(mails, email, { name, image, password })
+    // A plugin's value is kept in the form that the plugin gives it in the row of a new user.
+    const { user = {} } = (ctx.context.returned ?? {}) as { user?: Record<string, unknown> }
+    const given = own.ofPlugins.filter((field) => typeof user[field] === 'string')
+    const ofPlugins = Object.fromEntries(given.map((field) => [field, user[field]]))
+    await beginSignUp(mails, email, { name, image, password }, ofPlugins)
   })
 
   const remember = createAuthMiddleware(async (ctx) => {

@@ -32,6 +32,7 @@ const WRONG: Record<keyof BillingOptions, readonly unknown[]> = {
   logger: [...notClient, { info() {} }],
   clock: [...notClient, { now: new Date() }],
   appUrl: notString,
+  pages: [...notObject, { success: 5 }],
   stripeWebhookSecrets: notList,
   livemode: [null, 'true', 1, {}],
   // #region calcom

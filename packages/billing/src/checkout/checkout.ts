@@ -14,6 +14,7 @@ import { underKey } from '../customers/request-keys.ts'
 import { declare } from '../effects/declarations.ts'
 import { BillingError } from '../errors.ts'
 import { requireNoSubscription } from '../orders/second-plan.ts'
+import { withSessionId } from '../pages.ts'
 import { idOf } from '../providers/json.ts'
 import {
   type CheckoutSettings,
@@ -87,11 +88,8 @@ export async function createCheckoutSession(
   const input = inputOf(asked)
   await declare(ctx)
   const addresses = {
-    success_url: returnUrl(
-      ctx.appUrl,
-      input.successUrl ?? '/billing/success?session_id={CHECKOUT_SESSION_ID}',
-    ),
-    cancel_url: returnUrl(ctx.appUrl, input.cancelUrl ?? '/billing/canceled'),
+    success_url: returnUrl(ctx.appUrl, input.successUrl ?? withSessionId(ctx.pages.success)),
+    cancel_url: returnUrl(ctx.appUrl, input.cancelUrl ?? ctx.pages.canceled),
     client_reference_id: input.ownerId,
   }
   const settings = requireSettings({ ...ctx.checkout, ...input.checkout })

@@ -162,7 +162,7 @@ export async function confirmPayment(
   intentId: string,
   options: ConfirmPaymentOptions = {},
 ): Promise<ConfirmedPayment> {
-  const return_url = returnUrl(ctx.appUrl, options.returnUrl ?? '/billing')
+  const return_url = returnUrl(ctx.appUrl, options.returnUrl ?? ctx.pages.billing)
   const missing = new BillingError('payment_not_found', 'No payment of ours has this id.')
   if (!/^pi_\w{1,250}$/.test(intentId)) throw missing
   let intent = await ask('payment_intent', ctx.stripe.paymentIntents.retrieve(intentId)).catch(

@@ -40,7 +40,7 @@ export async function createBillingPortalSession(
   input: PortalInput,
 ): Promise<PortalSession> {
   const { ownerId } = input
-  const return_url = returnUrl(ctx.appUrl, input.returnUrl ?? '/billing')
+  const return_url = returnUrl(ctx.appUrl, input.returnUrl ?? ctx.pages.billing)
   const name = (await billedBy(ctx, ownerId)) ?? ctx.provider.name
   if (name !== 'stripe') return otherPortal(ctx, name, ownerId, return_url)
   const { stripeCustomerId } = await ensureCustomer(ctx, ownerId)

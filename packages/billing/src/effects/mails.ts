@@ -12,6 +12,7 @@ import * as z from 'zod'
 import { type SoldRow, soldAs } from '../catalog/sold.ts'
 import type { BillingContext } from '../context.ts'
 import { BillingError } from '../errors.ts'
+import { returnUrl } from '../return-url.ts'
 import { inWords, lackingIn } from './declarations.ts'
 import type { Effect, EffectName } from './facts.ts'
 
@@ -123,13 +124,14 @@ async function send(
 ): Promise<void> {
   const facts = await recipient(ctx, payload.subscriptionId)
   if (!facts) return
-  const manageUrl = new URL('/billing', ctx.appUrl).href
+  const manageUrl = returnUrl(ctx.appUrl, ctx.pages.billing)
   const letter = mailOf(name)?.letter(payload, { ...facts, manageUrl, now: ctx.clock.now() })
   if (!letter) return
   const { template, props } = letter
+  const { email, locale = null } = facts.owner
   try {
     // The compiler has checked the props beside their template's name.
-    await ctx.sender.sendEmail(template, facts.owner.email, props as never, { idempotencyKey: key })
+    await ctx.sender.sendEmail(template, email, props as never, { idempotencyKey: key, locale })
   } catch (error) {
     // A mail with this key was already sent, with the content of that time.
     if (!isTollgateError(error, 'idempotency_conflict')) throw error

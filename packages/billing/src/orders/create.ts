@@ -61,8 +61,8 @@ export async function createOrder(ctx: BillingContext, input: OrderInput): Promi
     )
   }
   const addresses = {
-    successUrl: returnUrl(ctx.appUrl, input.successUrl ?? '/billing/success'),
-    cancelUrl: returnUrl(ctx.appUrl, input.cancelUrl ?? '/billing/canceled'),
+    successUrl: returnUrl(ctx.appUrl, input.successUrl ?? ctx.pages.success),
+    cancelUrl: returnUrl(ctx.appUrl, input.cancelUrl ?? ctx.pages.canceled),
   }
   await declare(ctx)
   const made = new Set<string>()

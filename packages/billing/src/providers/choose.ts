@@ -8,6 +8,7 @@ import { type Clock, lazy } from '@repo/core'
 import type Stripe from 'stripe'
 import type { Plans } from '../catalog/plans.ts'
 import type { Products } from '../catalog/products.ts'
+import type { BillingPages } from '../pages.ts'
 import { createCreemClient } from './creem/client.ts' // #creem
 import { readCreem, readCreemSecrets } from './creem/env.ts' // #creem
 import { createCreemProvider } from './creem/provider.ts' // #creem
@@ -26,6 +27,8 @@ export interface ProviderOptions {
   checkout?: CheckoutSettings
   clock: Clock
   appUrl(): URL
+  /** The paths of the host's own pages. */
+  pages: BillingPages
   stripeWebhookSecrets(): readonly string[]
   /** The chosen provider and environment; called on first use. */
   choice(): PaymentChoice
@@ -60,7 +63,7 @@ export function createProvider(options: ProviderOptions): PaymentProvider {
     // #endregion
     provider satisfies 'local'
     return createLocalProvider({
-      checkoutUrl: new URL('/billing/checkout', options.appUrl()).href,
+      checkoutUrl: new URL(options.pages.checkout, options.appUrl()).href,
       clock: options.clock,
       ...(options.deliver && { deliver: options.deliver }),
     })

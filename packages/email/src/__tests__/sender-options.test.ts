@@ -6,6 +6,7 @@ import { createSender, type SenderOptions } from '../index.ts'
 /** Values that each option does not take. A documented option that is missing here does not compile. */
 const WRONG: Record<keyof SenderOptions, readonly unknown[]> = {
   templates: [null, 5, 'text', [], () => ({}), { Digest: null }, { Digest: { subject: 'Hello' } }],
+  translations: [null, 5, 'text', [], { de: 5 }, { de: { WelcomeEmail: 5 } }, { de: { No: {} } }],
   transport: [null, 5, 'text', [], {}, () => {}],
   from: [null, 5, true, {}, [], () => 'ada@example.com'],
   logger: [null, 5, 'text', [], {}, { info() {} }],
