@@ -23,7 +23,7 @@ test('every page of createAuth', () => {
 })
 
 test.each([
-  ['`oauth.consentPage`', '../programs/oauth-server.ts', /consentPage \?\? '([^']+)'/],
+  ['`oauth.consentPage`', '../programs/oauth-server.ts', /consentPage \?\? '([^']+)'/], // #oauth-server
   ['`formAction`: `resetPassword`', '../http/forms.ts', /resetPassword \?\? '([^']+)'/],
   ['`formAction`: `twoFactor`', '../http/forms.ts', /twoFactor \?\? '([^']+)'/],
   ['`createNext`, `createProxy`: `signIn`', '../next.ts', /signIn = '([^']+)'/],
