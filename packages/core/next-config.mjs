@@ -6,8 +6,9 @@
  * @module
  */
 
-import { existsSync, readFileSync, realpathSync } from 'node:fs'
-import { join, relative, sep } from 'node:path'
+import { realpathSync } from 'node:fs'
+import { relative, sep } from 'node:path'
+import { sourcesFor } from './workspace-sources.mjs'
 
 /**
  * Libraries of the packages that run in Node alone. Loading them at run time in place of bundling them
@@ -33,7 +34,7 @@ const NODE_ONLY = [
  * @param {{ dir?: string }} options `dir` is the app's folder. Default: the working directory
  */
 export function withTollgate(config = {}, { dir = process.cwd() } = {}) {
-  const entries = [...workspacePackages(dir)].flatMap(([name, folder]) => sourcesOf(name, folder))
+  const entries = sourcesFor(dir)
   const aliases = entries.map(([entry, file]) => [
     entry,
     requestFor(relative(realpathSync(dir), file)),
@@ -57,45 +58,6 @@ export function withTollgate(config = {}, { dir = process.cwd() } = {}) {
       return config.webpack ? config.webpack(webpackConfig, context) : webpackConfig
     },
   }
-}
-
-/**
- * The packages of this workspace that `folder` depends on, by name: what a package manager links, and does
- * not put below `node_modules`.
- *
- * @param {string} folder
- * @param {Map<string, string>} found
- */
-function workspacePackages(folder, found = new Map()) {
-  const { dependencies, devDependencies } = manifestOf(folder)
-  for (const name of Object.keys({ ...dependencies, ...devDependencies })) {
-    const link = join(folder, 'node_modules', name)
-    if (found.has(name) || !existsSync(link)) continue
-    const real = realpathSync(link)
-    if (real.includes(`${sep}node_modules${sep}`)) continue
-    found.set(name, real)
-    workspacePackages(real, found)
-  }
-  return found
-}
-
-/**
- * Each entry of a package with the file of its `source`.
- *
- * @param {string} name
- * @param {string} folder
- * @returns {[entry: string, file: string][]}
- */
-function sourcesOf(name, folder) {
-  const entries = Object.entries(manifestOf(folder).exports ?? {})
-  return entries.flatMap(([path, target]) =>
-    target?.source ? [[name + path.slice(1), join(folder, target.source)]] : [],
-  )
-}
-
-/** @param {string} folder */
-function manifestOf(folder) {
-  return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
 }
 
 /**

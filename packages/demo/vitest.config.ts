@@ -3,6 +3,6 @@ import { postgres, project, queue } from '../../vitest.workspace.ts'
 
 export default project('demo', {
   globalSetup: [postgres, queue],
-  // It has a project of its own: vitest.next.config.ts.
-  exclude: [...configDefaults.exclude, 'src/__tests__/nextApp.test.ts'],
+  // They have projects of their own: vitest.next.config.ts, and vitest.hosts.config.ts of `pnpm test:hosts`.
+  exclude: [...configDefaults.exclude, 'src/__tests__/nextApp.test.ts', 'src/__tests__/hosts/**'],
 })

@@ -43,7 +43,7 @@ const HELP = `tollgate <command> [--into <folder>]
       --schema merge     put the models into your Prisma schema; default if you have one for PostgreSQL.
                          own: @repo/db has a schema, and so a database, of its own.
                          <path>: your schema, where you have several
-      --no-wire          leave the files and settings of a Next.js app alone
+      --no-wire          leave the files and settings of the app alone
       --without creem,…  leave extras out: creem, calcom, oauth-server
   diff [<path>]        show what you changed in the copied files
   check-update         say whether this checkout has an update; exits with 2 if it has

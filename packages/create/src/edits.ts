@@ -8,6 +8,7 @@
 import { parse as parseYaml } from 'yaml'
 import { agentsEdits } from './agents.ts'
 import type { Checkout, Part } from './checkout.ts'
+import { adviceOf, isCode } from './code-formats.ts'
 import { CreateError } from './errors.ts'
 import { cutExtras, extrasOf, variableNames } from './extras.ts'
 import { type ReadFile, textOf, unixLines } from './files.ts'
@@ -29,7 +30,7 @@ export interface EditRequest {
   app: string | null
   /** Whether the host had no `package.json` before the copy. */
   ownsRoot: boolean
-  /** The Next.js app that is wired. Null: none is. */
+  /** The app that is wired. Null: none is. */
   wiring: Wiring | null
   /** The host's Prisma schema with the models. Null: the packages have one of their own. */
   schema: HostSchema | null
@@ -41,11 +42,12 @@ export function wantedEdits(request: EditRequest): Edit[] {
   return [
     ...(ownsRoot ? rootMembers(request) : []),
     ...globs(request),
+    // The app's own scripts before those of a root without an app, which have the same names.
+    ...(request.wiring ? wiringEdits(request.checkout, request.host, layout, request.wiring) : []),
     ...scripts(request),
     ...devDependencies(request),
     ...overrides(request),
     ...dependencies(request),
-    ...(request.wiring ? wiringEdits(request.checkout, request.host, layout, request.wiring) : []),
     ...[
       'generated/',
       '.tollgate/',
@@ -335,9 +337,9 @@ export function planEdits(
     } else if (earlier) {
       edits.push(want)
     } else if (has !== undefined && has !== value) {
-      const why = /next\.config\.\w+$/.test(file)
-        ? `Wrap its configuration yourself: export default withTollgate(…), of ${value}.`
-        : `${keys.join(' › ')} is ${has} in your file; Tollgate would write ${value}.`
+      const why = isCode(file)
+        ? adviceOf(file, value)
+        : `${keys.filter((key) => !key.startsWith('~')).join(' › ')} is ${has} in your file; Tollgate would write ${value}.`
       kept.push({ path: file, why })
     }
   }

@@ -7,22 +7,15 @@
 
 import { applyEdits, findNodeAtLocation, getNodeValue, modify, parseTree } from 'jsonc-parser'
 import { isMap, isSeq, parseDocument } from 'yaml'
+import { codeFormatOf, type Format, isCode, replacing } from './code-formats.ts'
 import { hasWindowsLines, plainLines, unixLines } from './files.ts'
-
-/** Reads and writes one value of a text. Values are texts; JSON's are written as JSON. */
-export interface Format {
-  /** Undefined: there is no such value. */
-  get(text: string, keys: readonly string[]): string | undefined
-  set(text: string, keys: readonly string[], value: string): string
-  remove(text: string, keys: readonly string[]): string
-}
 
 /** The format of a file, by its name. */
 export function formatOf(file: string): Format {
-  const format = /next\.config\.\w+$/.test(file)
-    ? nextConfig
-    : file.endsWith('.json')
-      ? json
+  const format = isCode(file)
+    ? codeFormatOf(file)
+    : /\.jsonc?$/.test(file)
+      ? replacing(json)
       : file.endsWith('.yaml')
         ? yaml
         : file.includes('.env')
@@ -220,25 +213,6 @@ function blockIn(text: string, keys: readonly string[]) {
     to: text[to] === '\n' ? to + 1 : to,
   }
 }
-
-/** The default export of a configuration of Next.js, which `withTollgate` wraps. The value is the module it is of. */
-const nextConfig: Format = {
-  get(text) {
-    const found = /import \{ withTollgate \} from '([^']+)'/.exec(text)?.[1]
-    // A configuration in another form stays as it is, and its owner wraps it.
-    return (
-      found ?? (DEFAULT_EXPORT.test(text) ? undefined : 'in a form that a command cannot change')
-    )
-  },
-  set: (text, _, value) =>
-    `import { withTollgate } from '${value}'\n${text.replace(DEFAULT_EXPORT, 'export default withTollgate($1)$2')}`,
-  remove: (text) =>
-    text
-      .replace(/import \{ withTollgate \} from '[^']+'\n/, '')
-      .replace(/^export default withTollgate\(([\w$]+)\)/m, 'export default $1'),
-}
-
-const DEFAULT_EXPORT = /^export default ([A-Za-z_$][\w$]*)(;?)[ \t]*$/m
 
 const nameIn = (line: string): string | null =>
   /^\s*(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=/.exec(line)?.[1] ?? null

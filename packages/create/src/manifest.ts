@@ -45,7 +45,9 @@ const manifestSchema = z.strictObject({
   /** What an app that exists gets from this part, which is an app itself. */
   wiring: z
     .strictObject({
-      /** Files, by their paths in the part. Those that the app has stay as they are. */
+      /** Files for apps of every framework, by their paths in the part. Those that the app has stay as they are. */
+      shared: z.array(z.string()),
+      /** Files for apps of the same framework. */
       files: z.array(z.string()),
       /** Names of scripts of the part's `package.json`. */
       scripts: z.array(z.string()),

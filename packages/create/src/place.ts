@@ -114,9 +114,9 @@ export function renamerOf(
   return (text) => text.replaceAll(pattern, `${scope}/$1`)
 }
 
-type Moves = readonly (readonly [from: string, to: string])[]
+/** Where files and folders move, the longest paths first. */
+export type Moves = readonly (readonly [from: string, to: string])[]
 
-/** Where folders and root files move, the longest paths first. */
 function movesOf(checkout: Checkout, { folders, rootFiles }: Layout): Moves {
   const parts = Object.entries(folders).flatMap(([name, to]) => {
     const part = checkout.parts.get(name)
@@ -143,7 +143,7 @@ const movesPaths = ({ folders, rootFiles }: Layout): boolean =>
 const RELATIVE = /(?<=['"`(])(\.\.?\/[\w@./-]*\w)(?=['"`)#])/g
 
 /** Lets relative paths in a text lead to where the files they name have moved. */
-function relocate(text: string, source: string, path: string, moves: Moves): string {
+export function relocate(text: string, source: string, path: string, moves: Moves): string {
   return text.replaceAll(RELATIVE, (written) => {
     const target = posix.join(posix.dirname(source), written)
     const to = moved(target, moves)

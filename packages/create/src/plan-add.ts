@@ -18,18 +18,18 @@ import { readingBlocks } from './schema/block.ts'
 import { decideSchema } from './schema/decide.ts'
 import { draftUser, planSchema, requireValid } from './schema/merge.ts'
 import { stepsAfter } from './steps.ts'
-import { placeWiring, wiringOf } from './wiring.ts'
+import { frameworkOf, placeWiring, wiringOf } from './wiring.ts'
 
 /** What to add. */
 export interface AddOptions extends LayoutOptions {
-  /** The package that will import the parts; empty for the root. Default: the only package that uses Next.js. */
+  /** The package that will import the parts; empty for the root. Default: the only app of a known framework. */
   app?: string
   /**
    * Where the models go: `merge` into the host's Prisma schema, the path of that schema, or `own` for a schema of their
    * own. Default: into the host's only schema for PostgreSQL, if it has one.
    */
   schema?: string
-  /** Whether an app that uses Next.js gets routes, instances and settings. Default true. */
+  /** Whether an app of a known framework gets routes, instances and settings. Default true. */
   wire?: boolean
 }
 
@@ -99,7 +99,7 @@ export function planAdd(
     else if (!isSameFile(has, file))
       draft.putBeside(path, file, 'The host has another file of this name.')
   }
-  const app = appOf(host, options.app ?? earlier?.app ?? undefined)
+  const app = appOf(host, options.app ?? earlier?.app ?? undefined, earlier)
   const ownsRoot = earlier?.ownsRoot ?? host.read('package.json') === null
   const wiring = earlier?.wiring ?? (options.wire === false ? null : wiringOf(host, app, parts))
   for (const [path, { source, file }] of wiring ? placeWiring(checkout, layout, wiring) : []) {
@@ -152,12 +152,20 @@ export function planAdd(
 }
 
 /** The package that imports the parts. Null: it is not known. @throws `usage` */
-export function appOf(host: Host, named: string | undefined): string | null {
+export function appOf(
+  host: Host,
+  named: string | undefined,
+  earlier: Receipt | null,
+): string | null {
   if (named !== undefined) {
     const folder = named.replace(/^\.\/?/, '').replace(/\/$/, '')
     if (host.packages.some((each) => each.folder === folder)) return folder
     throw new CreateError('usage', `--app ${named} is not a package of this workspace.`)
   }
-  const withNext = host.packages.filter(({ dependencies }) => dependencies.next !== undefined)
-  return withNext.length === 1 ? (withNext[0]?.folder ?? null) : null
+  const isCopied = (folder: string) => Object.values(earlier?.layout.folders ?? {}).includes(folder)
+  const known = host.packages.filter(
+    ({ folder, dependencies }) =>
+      !isCopied(folder) && (dependencies.next !== undefined || frameworkOf(host, folder) !== null),
+  )
+  return known.length === 1 ? (known[0]?.folder ?? null) : null
 }

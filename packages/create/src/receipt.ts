@@ -53,8 +53,16 @@ const receiptSchema = z.strictObject({
   ownsRoot: z.boolean(),
   /** The package that imports the parts; empty for the root. Null: it is not known. */
   app: z.string().nullable(),
-  /** The Next.js app that was wired. Null: none was. */
-  wiring: z.strictObject({ app: z.string(), source: z.string() }).nullable(),
+  /** The app that was wired. Null: none was. */
+  wiring: z
+    .strictObject({
+      /** Receipts of before other frameworks were known have none. */
+      framework: z.string().default('next'),
+      app: z.string(),
+      source: z.string(),
+      entry: z.string().nullable().default(null),
+    })
+    .nullable(),
   /** The host's Prisma schema with Tollgate's models. Null: `@repo/db` has a schema of its own. */
   schema: z
     .strictObject({

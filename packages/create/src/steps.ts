@@ -9,6 +9,7 @@ import type { PackageManager } from './host.ts'
 import { type Layout, placePaths, renamerOf } from './place.ts'
 import type { HostSchema } from './schema/locate.ts'
 import { isMigration } from './schema/migration.ts'
+import { frameworkNamed } from './wiring/frameworks.ts'
 import { inApp, type Wiring } from './wiring.ts'
 
 /** The commands of a package manager. */
@@ -44,11 +45,14 @@ export function stepsAfter({
 }): string[] {
   const rename = renamerOf(checkout, layout)
   const { install, run } = commandsOf(layout.packageManager)
+  const started = ({ app: at }: Wiring) => [
+    `cp ${inApp(at, '.env.local.example')} ${inApp(at, '.env.local')}`,
+    `${at === '' ? '' : `In ${at}: `}${run} local runs the services, the worker and your app.`,
+  ]
   const own = wiring
     ? [
-        `cp ${inApp(wiring.app, '.env.local.example')} ${inApp(wiring.app, '.env.local')}`,
-        `${wiring.app === '' ? '' : `In ${wiring.app}: `}${run} local runs the services, the worker and your app.`,
-        'Write your pages: packages/web of the checkout has sign-up, sign-in, account and billing to copy from.',
+        ...(frameworkNamed(wiring.framework).isInFront ? [] : started(wiring)),
+        frameworkNamed(wiring.framework).next,
       ]
     : parts.flatMap(({ manifest }) => manifest.steps)
   const chosen = parts

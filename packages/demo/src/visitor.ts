@@ -12,7 +12,8 @@ interface Cookie {
   strict: boolean
 }
 
-interface Answer {
+/** What a server answered. */
+export interface Answer {
   status: number
   headers: Record<string, string | string[] | undefined>
   body: string
@@ -31,6 +32,11 @@ export interface Visitor {
   follow(text: string): Promise<void>
   /** Presses the button whose text begins with `button`; `fields` are named by input name. */
   press(button: string, fields?: Record<string, string>): Promise<void>
+  /**
+   * Sends a request as a script of the page does, with the host's cookies, and keeps those of the answer. The page stays,
+   * and no redirect is followed.
+   */
+  call(method: string, path: string, body?: object): Promise<Answer>
   /** The cookies of the page's host, as a `cookie` header. */
   readonly cookie: string
   /** Every `set-cookie` header line so far. */
@@ -46,6 +52,14 @@ interface Sent {
   type: string
   text: string
 }
+
+/** The headers of a page that is opened, and those of a script's request. */
+const NAVIGATION = {
+  accept: 'text/html',
+  'sec-fetch-mode': 'navigate',
+  'sec-fetch-dest': 'document',
+}
+const SCRIPT = { accept: '*/*', 'sec-fetch-mode': 'cors', 'sec-fetch-dest': 'empty' }
 
 /** `localhost` and `127.0.0.1` are different sites; ports do not matter. */
 const siteOf = (url: URL) => url.hostname
@@ -108,17 +122,17 @@ export function createVisitor(): Visitor {
     site: string,
     origin: string,
     form: Sent | undefined,
+    asked: Record<string, string> = NAVIGATION,
   ): Promise<Answer> {
     const cookies = [...(jar.get(url.hostname) ?? [])]
       .filter(([, cookie]) => !cookie.strict || site !== 'cross-site')
       .map(([name, cookie]) => `${name}=${cookie.value}`)
     const headers: Record<string, string> = {
-      accept: 'text/html',
-      'sec-fetch-mode': 'navigate',
-      'sec-fetch-dest': 'document',
+      ...asked,
       'sec-fetch-site': site,
       ...(cookies.length > 0 ? { cookie: cookies.join('; ') } : {}),
-      ...(form ? { 'content-type': form.type, origin } : {}),
+      ...(form || (asked === SCRIPT && method !== 'GET') ? { origin } : {}),
+      ...(form ? { 'content-type': form.type } : {}),
     }
     return new Promise((done, fail) => {
       const req = request(url, { method, headers }, async (res) => {
@@ -201,6 +215,13 @@ export function createVisitor(): Visitor {
         return navigate('POST', action, encoded(form, attribute(head, 'enctype')))
       }
       throw new Error(`No button "${button}" on ${current.pathname}: ${words(html)}`)
+    },
+    async call(method, path, body) {
+      const sent = body && { type: 'application/json', text: JSON.stringify(body) }
+      const url = new URL(path, current)
+      const answer = await send(method, url, 'same-origin', current.origin, sent, SCRIPT)
+      keep(url, answer)
+      return answer
     },
     get cookie() {
       const own = [...(jar.get(current.hostname) ?? [])]

@@ -169,7 +169,14 @@ test('a program gets the token to send as a bearer token, and a browser does not
   const bearer = setup.auth.request('/', { headers: { authorization: `Bearer ${accessToken}` } })
   expect(await setup.auth.requireAuth(bearer)).toMatchObject({ userId })
   expect(await setup.auth.requireAuth(bearer, { fresh: true })).toMatchObject({ userId })
-  const headers = { 'sec-fetch-site': 'same-origin' }
+  // Node's own `fetch` sends one of the headers of browsers.
+  const node = await setup.auth.post(
+    '/access/refresh',
+    {},
+    { cookie, headers: { 'sec-fetch-mode': 'cors' } },
+  )
+  expect(await node.json()).toMatchObject({ accessToken: expect.any(String) })
+  const headers = { 'sec-fetch-site': 'same-origin', 'sec-fetch-mode': 'cors' }
   const browser = await setup.auth.post('/access/refresh', {}, { cookie, headers })
   expect(Object.keys((await browser.json()) as object)).toEqual(['expiresAt'])
 })

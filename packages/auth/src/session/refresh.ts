@@ -122,7 +122,8 @@ export function createRefresh({ origin, db, rows, keys, cookies, idleSeconds }: 
             message: 'There is no session, or it has ended. Sign in again.',
           })
         }
-        const isBrowser = ctx.headers?.has('sec-fetch-site') || ctx.headers?.has('sec-fetch-mode')
+        // Browsers send `Sec-Fetch-Site` with the rest of its family. Node's own `fetch` sends `Sec-Fetch-Mode` alone.
+        const isBrowser = ctx.headers?.has('sec-fetch-site') === true
         return ctx.json({
           expiresAt: minted.expiresAt.toISOString(),
           ...(isBrowser ? {} : { accessToken: minted.token }),

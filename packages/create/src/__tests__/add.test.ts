@@ -365,7 +365,12 @@ describe('a Next.js app that exists', () => {
     const plan = wire(host)
     expect(read(host, 'tollgate.config.ts')).toContain("'./lib/tollgate.ts'")
     expect(readJson(host, 'package.json').scripts.services).toContain('tsx services.mts')
-    expect(readJson(host, 'tsconfig.json').exclude).toEqual(['node_modules', 'packages', 'prisma'])
+    expect(readJson(host, 'tsconfig.json').exclude).toEqual([
+      'node_modules',
+      'packages',
+      'prisma',
+      'vitest.workspace.ts',
+    ])
     expect(wire(host).changes).toEqual([])
     expect(read(host, 'proxy.ts')).toBe('mine\n')
     expect(plan.notes).toContainEqual({

@@ -3,13 +3,13 @@
  * without a variable and started beside its services and its worker.
  */
 
-import { type ChildProcess, spawn } from 'node:child_process'
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { applyPlan, openCheckout, openHost, planAdd } from '@repo/create'
 import { freePort } from '@repo/db/testing'
+import { inFolder, type Running, run, start } from './processes.ts'
 
 const ROOT = fileURLToPath(new URL('../../../..', import.meta.url))
 
@@ -112,65 +112,4 @@ async function environment(
     if (!text.includes(`:${port}`)) throw new Error('The example names another port by now.')
   }
   return text
-}
-
-/** Runs a program as a package manager does, but with `exec`, so that a signal reaches the program and not a shell. */
-const inFolder = (script: string) => `PATH="$PWD/node_modules/.bin:$PATH" exec ${script}`
-
-/** Only PATH and the like: no other variable of the test's environment. */
-const bare = (): NodeJS.ProcessEnv => {
-  const { PATH, HOME, TMPDIR, NODE_EXTRA_CA_CERTS } = process.env
-  return JSON.parse(
-    JSON.stringify({ PATH, HOME, TMPDIR, NODE_EXTRA_CA_CERTS, NEXT_TELEMETRY_DISABLED: '1' }),
-  ) as NodeJS.ProcessEnv
-}
-
-interface Running {
-  printed(): string
-  exited: Promise<number | null>
-  stop(): Promise<void>
-}
-
-function begin(command: string, cwd: string, env: Record<string, string> = {}): Running {
-  let output = ''
-  const child: ChildProcess = spawn('sh', ['-c', command], {
-    cwd,
-    env: { ...bare(), ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  for (const stream of [child.stdout, child.stderr]) {
-    stream?.on('data', (chunk) => {
-      output += chunk
-    })
-  }
-  const exited = new Promise<number | null>((done) => child.once('close', done))
-  return {
-    printed: () => output,
-    exited,
-    async stop() {
-      child.kill('SIGTERM')
-      await exited
-    },
-  }
-}
-
-async function run(command: string, cwd: string, env?: Record<string, string>): Promise<string> {
-  const running = begin(command, cwd, env)
-  const code = await running.exited
-  if (code === 0) return running.printed()
-  throw new Error(`${command} ended with ${code}:\n${running.printed()}`)
-}
-
-/** Resolves once the process has printed that it is ready. */
-async function start(script: string, cwd: string, ready: RegExp): Promise<Running> {
-  const running = begin(inFolder(script), cwd)
-  let hasExited = false
-  void running.exited.then(() => {
-    hasExited = true
-  })
-  while (!ready.test(running.printed())) {
-    if (hasExited) throw new Error(`${script} ended:\n${running.printed()}`)
-    await new Promise((done) => setTimeout(done, 50))
-  }
-  return running
 }

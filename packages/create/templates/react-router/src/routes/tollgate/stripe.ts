@@ -1,0 +1,3 @@
+import { billing } from '../../lib/tollgate.ts'
+
+export const action = ({ request }: { request: Request }) => billing.handleStripeWebhook(request)

@@ -1,0 +1,3 @@
+import { billing } from '../../../../lib/tollgate'
+
+export const POST = ({ request }: { request: Request }) => billing.handleStripeWebhook(request)
