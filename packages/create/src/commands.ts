@@ -22,6 +22,8 @@ import { planAdd } from './plan-add.ts'
 import { planRemove } from './plan-remove.ts'
 import { planUpdate, requireReceipt, waitingFiles } from './plan-update.ts'
 import { readReceipt } from './receipt.ts'
+import { commitRecipe } from './recipes/commit.ts'
+import { planRecipe, planRecipeUndo } from './recipes/plan-recipe.ts'
 import { jsonOf, linesOf, stepsOf } from './report.ts'
 import { findSchemas } from './schema/locate.ts'
 import { variablesOf } from './variables.ts'
@@ -58,6 +60,10 @@ const HELP = `tollgate <command> [--into <folder>]
       --app apps/web     the app; default: the one that imports the packages
       --help             all of its flags
   env [--check]        list the variables; --check exits with 1 if a required one is not set
+  recipe <name>        edit your configuration, variables and routes: github-oauth, google-oauth, microsoft-oauth,
+                       password-reset, mfa, organizations, stripe, configure-billing, credits, calcom
+      --undo             take the recipe back
+      --commit           run the tests of the packages and commit the recipe's files, or take the change back
   doctor               measure what your instances do; exits with 1 if a check fails
       --live             the dry run before production
       --tests            run the tests of the copied packages, too
@@ -88,6 +94,8 @@ const OPTIONS = {
   abort: { type: 'boolean', default: false },
   force: { type: 'boolean', default: false },
   check: { type: 'boolean', default: false },
+  undo: { type: 'boolean', default: false },
+  commit: { type: 'boolean', default: false },
   live: { type: 'boolean', default: false },
   tests: { type: 'boolean', default: false },
   only: { type: 'string' },
@@ -111,6 +119,7 @@ const COMMANDS: Record<string, readonly (keyof Flags)[]> = {
   remove: ['dry-run', 'yes'],
   mcp: [],
   env: ['check'],
+  recipe: ['undo', 'commit', 'dry-run', 'yes'],
   doctor: ['live', 'tests', 'only', 'rehearse'],
 }
 
@@ -119,6 +128,7 @@ const MOST_ARGUMENTS: Record<string, number> = {
   add: Number.POSITIVE_INFINITY,
   remove: Number.POSITIVE_INFINITY,
   diff: 1,
+  recipe: 1,
 }
 
 const ALWAYS: readonly (keyof Flags)[] = ['into', 'from', 'json', 'help']
@@ -203,6 +213,7 @@ async function run(args: string[]): Promise<number> {
     await serveMcp(again.folder, checkout)
     return DONE
   }
+  if (name === 'recipe') return recipe(checkout, again, rest[0], flags)
   if (name === 'remove') return act(again, planRemove(checkout, again, rest), flags)
   if (name === 'update') return update(checkout, again, flags)
   if (name === 'check-update') return checkUpdate(checkout, again, flags)
@@ -249,6 +260,24 @@ const doctorFlags = ({ live, tests, rehearse, json, only }: Flags): string[] => 
 
 /** The checkout that this file belongs to. */
 const ownCheckout = (): string => resolve(dirname(fileURLToPath(import.meta.url)), '../../..')
+
+async function recipe(
+  checkout: Checkout,
+  host: Host,
+  name: string | undefined,
+  flags: Flags,
+): Promise<number> {
+  if (flags.commit && flags['dry-run'])
+    throw new CreateError('usage', 'Give --commit or --dry-run, not both.')
+  if (!flags.commit) {
+    const plan = flags.undo ? planRecipeUndo(host, name) : planRecipe(checkout, host, name)
+    return act(host, plan, flags)
+  }
+  const report = await commitRecipe({ checkout, host, name, undo: flags.undo, say })
+  if (flags.json) console.log(JSON.stringify(report, null, 2))
+  else say(report.task_completed ? report.self_critique : `${report.error} ${report.action_taken}`)
+  return report.task_completed ? DONE : FAILED
+}
 
 async function update(checkout: Checkout, host: Host, flags: Flags): Promise<number> {
   const dirty = changedFiles(host)

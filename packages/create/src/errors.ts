@@ -38,6 +38,8 @@ export type CreateErrorCode =
   | 'busy'
   /** Another part needs the part to remove. */
   | 'part_needed'
+  /** A file of the host has a form that a recipe cannot edit. */
+  | 'unrecognizable'
   /** There is no update to take back, or a file has changed after it. */
   | 'nothing_to_abort'
 

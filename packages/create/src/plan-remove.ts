@@ -11,6 +11,7 @@ import { isSameFile } from './files.ts'
 import type { Host } from './host.ts'
 import { BESIDE, Draft, type Plan } from './plan.ts'
 import { requireReceipt } from './plan-update.ts'
+import { RECORD_FILE } from './recipes/record.ts'
 import { isOfSchema, removeSchema } from './schema/remove.ts'
 import { commandsOf } from './steps.ts'
 import { placeWiring, wiringOf } from './wiring.ts'
@@ -83,6 +84,7 @@ export function planRemove(checkout: Checkout, host: Host, names: readonly strin
     if (/^(\{\s*\})?\s*$/.test(text)) draft.put(path, null, 'edit')
     else draft.edit(path, text)
   }
+  if (parts.length === 0 && host.read(RECORD_FILE)) draft.put(RECORD_FILE, null, 'receipt')
   const next = {
     ...receipt,
     wiring,
