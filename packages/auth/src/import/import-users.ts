@@ -160,15 +160,15 @@ async function sort(db: Database, batch: readonly Numbered[]): Promise<Sorted> {
   const emails = batch.map(({ email }) => email)
   const ids = batch.flatMap(({ id }) => id ?? [])
   const accounts = batch.flatMap((each) => each.accounts)
-  const users = await db.$queryRaw<{ id: string; email: string }[]>`
-    SELECT "id", "email" FROM "User" WHERE "email" = ANY(${emails})
-    UNION SELECT "id", "email" FROM "User" WHERE "id" = ANY(${ids})`
+  const users = await db.$queryRaw<{ id: string; email: string; emailVerified: boolean }[]>`
+    SELECT "id", "email", "emailVerified" FROM "User" WHERE "email" = ANY(${emails})
+    UNION SELECT "id", "email", "emailVerified" FROM "User" WHERE "id" = ANY(${ids})`
   const linked = await db.$queryRaw<{ providerId: string; accountId: string }[]>`
     SELECT a."providerId", a."accountId" FROM "Account" a
     JOIN unnest(${accounts.map(({ providerId }) => providerId)}::text[],
       ${accounts.map(({ accountId }) => accountId)}::text[]) AS given("providerId", "accountId")
       ON a."providerId" = given."providerId" AND a."accountId" = given."accountId"`
-  const byEmail = new Map(users.map((user) => [user.email, user.id]))
+  const byEmail = new Map(users.map((user) => [user.email, user]))
   const byId = new Set(users.map(({ id }) => id))
   const taken = new Set(linked.map(keyOf))
   const sorted: Sorted = { fresh: [], present: 0, refused: [] }
@@ -176,9 +176,13 @@ async function sort(db: Database, batch: readonly Numbered[]): Promise<Sorted> {
     const { row, id } = each
     const holder = byEmail.get(each.email)
     // The user may have changed the address since an earlier run.
-    if ((id !== null && byId.has(id)) || (holder !== undefined && id === null)) {
-      sorted.present += 1
-    } else if (holder !== undefined) {
+    if (id !== null && byId.has(id)) sorted.present += 1
+    else if (holder?.emailVerified === false && each.emailVerified) {
+      const message =
+        'A user who signed up here and never proved this address has it. Delete that user, and import again.'
+      sorted.refused.push({ row, reason: 'email_unproven', message })
+    } else if (holder !== undefined && id === null) sorted.present += 1
+    else if (holder !== undefined) {
       const message = 'A user with another id has this address already.'
       sorted.refused.push({ row, reason: 'email_taken', message })
     } else if (each.accounts.some((account) => taken.has(keyOf(account)))) {

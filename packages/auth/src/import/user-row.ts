@@ -55,6 +55,7 @@ export type ImportRefusal =
   | 'unknown_provider'
   | 'repeated_in_import'
   | 'email_taken'
+  | 'email_unproven'
   | 'account_taken'
 
 /** A user in the form in which it is written. */

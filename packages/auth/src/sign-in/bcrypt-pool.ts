@@ -24,6 +24,16 @@ const RETRY_AFTER_SECONDS = 5
 /** From this many waiting requests on, the order matters: at 12 rounds a new request waits about a second. */
 const BUSY = 8
 
+/** The lowest cost that bcrypt knows. */
+const LEAST_COST = 4
+
+/** The result of `work`, and how long it took, in milliseconds. */
+async function timed<T>(work: () => Promise<T>): Promise<[result: T, ms: number]> {
+  const began = performance.now()
+  const result = await work()
+  return [result, performance.now() - began]
+}
+
 /** Hashes `text`, or compares it with `hash` if that is not null. */
 interface Task {
   text: string
@@ -32,7 +42,7 @@ interface Task {
    * The cost of a new hash, in bcrypt rounds. A comparison with a cheaper hash takes as long as this cost.
    */
   rounds: number
-  /** Another check, which begins together with this task. The task then returns that check's answer. */
+  /** Another check, whose answer the task returns. Both together take as long as a new hash. */
   beside?: () => Promise<boolean>
 }
 
@@ -76,12 +86,12 @@ export interface BcryptPool {
   /** Compares `text` with a bcrypt `hash`. Takes as long as a hash of `rounds`. @throws as `hash` */
   compare(text: string, hash: string, rounds: number, turn?: Turn): Promise<boolean>
   /**
-   * Runs `check`, which computes elsewhere, beside a hash of `rounds`, and returns its answer. Takes as long as the
-   * hash if `check` takes less.
+   * Runs `check`, which computes elsewhere, and returns its answer. Takes as long as a hash of `rounds`, on any number
+   * of processors, if `check` alone takes less.
    *
    * @throws as `hash`
    */
-  checkBeside(check: () => Promise<boolean>, rounds: number, turn?: Turn): Promise<boolean>
+  checkPadded(check: () => Promise<boolean>, rounds: number, turn?: Turn): Promise<boolean>
   /**
    * Call it before a token is used up, so that the hash afterwards is not refused.
    *
@@ -144,9 +154,24 @@ export function createBcryptPool(options: BcryptPoolOptions = {}): BcryptPool {
       })
   }
 
+  /**
+   * A task with `beside` first waits for that check, and then hashes for as long as a hash of `rounds` would still take.
+   * The time of a whole hash is told from a hash that takes an eighth of it, because the machine may be busy.
+   */
   async function performBoth({ beside, ...task }: Task): Promise<unknown> {
     if (!beside) return perform(task)
-    const [fits] = await Promise.all([beside(), perform(task)])
+    const { rounds } = task
+    const hashed = (cost: number) => perform({ text: '', hash: null, rounds: cost })
+    const [fits, spent] = await timed(beside)
+    const probe = Math.max(rounds - 3, LEAST_COST)
+    const [, probed] = await timed(() => hashed(probe))
+    let rest = 1 - spent / (probed * 2 ** (rounds - probe)) - 2 ** (probe - rounds)
+    for (let cost = rounds - 1; cost >= Math.max(rounds - 8, LEAST_COST); cost -= 1) {
+      const share = 2 ** (cost - rounds)
+      if (rest < share) continue
+      await hashed(cost)
+      rest -= share
+    }
     return fits
   }
 
@@ -207,7 +232,7 @@ export function createBcryptPool(options: BcryptPoolOptions = {}): BcryptPool {
       submit({ text, hash: null, rounds }, turn) as Promise<string>,
     compare: (text, hash, rounds, turn = NO_CALLER) =>
       submit({ text, hash, rounds }, turn) as Promise<boolean>,
-    checkBeside: (beside, rounds, turn = NO_CALLER) =>
+    checkPadded: (beside, rounds, turn = NO_CALLER) =>
       submit({ text: '', hash: null, rounds, beside }, turn) as Promise<boolean>,
     requireRoom: (turn = NO_CALLER) => requireRoom(turn, 0.5),
     requirePlace: (turn = NO_CALLER) => requireRoom(turn, 1),
@@ -242,7 +267,7 @@ async function locateBcrypt(): Promise<string> {
 export const inTurns = (pool: BcryptPool, turnOf: () => Turn): BcryptPool => ({
   hash: (text, rounds) => pool.hash(text, rounds, turnOf()),
   compare: (text, hash, rounds) => pool.compare(text, hash, rounds, turnOf()),
-  checkBeside: (check, rounds) => pool.checkBeside(check, rounds, turnOf()),
+  checkPadded: (check, rounds) => pool.checkPadded(check, rounds, turnOf()),
   requireRoom: () => pool.requireRoom(turnOf()),
   requirePlace: () => pool.requirePlace(turnOf()),
   isBusy: pool.isBusy,

@@ -45,7 +45,7 @@ const MOST_MEMORY = 130 * 1024
 
 /**
  * The most work of one check, as the memory that it fills in KiB. scrypt is slower than argon2 for the same memory.
- * A check of this much takes about as long as bcrypt with 12 rounds, beside which it runs.
+ * A check of this much takes about as long as bcrypt with 12 rounds, to which every check is filled up.
  */
 const MOST_WORK = { scrypt: 64 * 1024, argon2: 256 * 1024 } as const
 

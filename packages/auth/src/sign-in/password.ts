@@ -114,7 +114,7 @@ export function createPasswords(
       const stored = read(hash)
       if (stored && 'imported' in stored) {
         const { imported } = stored
-        return pool.checkBeside(() => fitsImported(imported, normalPassword(password)), rounds)
+        return pool.checkPadded(() => fitsImported(imported, normalPassword(password)), rounds)
       }
       const pepper = stored && peppers.find(({ id }) => id === stored.pepperId)
       if (stored && stored.pepperId === null) {
