@@ -149,7 +149,7 @@ test.each(Object.entries(HOSTS))(
       // The database of a test has had Tollgate's migrations, which close later functions.
       await db.$executeRawUnsafe('ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON ROUTINES TO PUBLIC')
       await migrate(url, join(folder, 'prisma/migrations'))
-      await db.$executeRaw`INSERT INTO "User" ("id", "email", "colour") VALUES ('u1', 'old@example.com', 'blue')`
+      await db.$executeRaw`INSERT INTO "User" ("id", "email", "colour") VALUES ('u1', 'Old@example.com', 'blue')`
       await db.$executeRaw`INSERT INTO "Post" ("title", "authorId") VALUES ('First', 'u1')`
     })
     onTestFinished(() => host.remove())
@@ -160,10 +160,17 @@ test.each(Object.entries(HOSTS))(
     await host.prisma('.', 'generate')
     await host.prisma('packages/db', 'generate')
 
+    // Sign-in would not find an address in upper case. The migration says so, and changes nothing.
+    const migrations = join(host.folder, 'prisma/migrations')
+    await expect(migrate(url, migrations)).rejects.toThrow(/upper-case letters/)
+    const columns = await db.$queryRaw`
+      SELECT count(*)::int FROM information_schema.columns WHERE table_schema = 'public' AND table_name = 'User'`
+    expect(columns).toEqual([{ count: 4 }])
+    await db.$executeRaw`UPDATE "User" SET "email" = lower("email")`
     // As the next steps say.
     expect(host.plan.steps.join('\n')).toContain('pnpm db:migrate')
     await host.run('packages/db/src/cli.ts', ['migrate'], { DATABASE_URL: url })
-    expect(await migrate(url, join(host.folder, 'prisma/migrations'))).toEqual([])
+    expect(await migrate(url, migrations)).toEqual([])
 
     await host.write({ 'app.mts': APP, 'drift.mts': DRIFT })
     // `prisma migrate dev` would find nothing to change.
