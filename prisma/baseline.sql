@@ -23,6 +23,7 @@ CREATE TABLE "User" (
     "emailVerified" BOOLEAN NOT NULL DEFAULT false,
     "image" TEXT,
     "role" TEXT NOT NULL DEFAULT 'USER',
+    "locale" TEXT,
     "createdAt" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
     "updatedAt" TIMESTAMPTZ(3) NOT NULL,
     "twoFactorEnabled" BOOLEAN NOT NULL DEFAULT false,
@@ -3036,6 +3037,7 @@ CASE
     WHEN (provider = 'stripe'::text) THEN (("stripeSubscriptionId" IS NOT NULL) AND ("priceId" IS NOT NULL) AND ("providerSubscriptionId" IS NULL) AND (sku IS NULL))
     ELSE ((provider = ANY (ARRAY['creem'::text, 'local'::text])) AND ("providerSubscriptionId" IS NOT NULL) AND ("stripeSubscriptionId" IS NULL) AND ("priceId" IS NULL))
 END);
+ALTER TABLE "User" ADD CONSTRAINT "User_locale_check" CHECK (((locale ~ '^[A-Za-z0-9]{1,8}(-[A-Za-z0-9]{1,8})*$'::text) AND (char_length(locale) <= 35)));
 ALTER TABLE "User" ADD CONSTRAINT "User_role_check" CHECK ((role = ANY (ARRAY['USER'::text, 'ADMIN'::text])));
 ALTER TABLE "VerificationToken" ADD CONSTRAINT "VerificationToken_identifier_check" CHECK ((identifier ~ '^hashed:[a-z-]+:[A-Za-z0-9_-]{43}$'::text));
 ALTER TABLE "WebhookEvent" ADD CONSTRAINT "WebhookEvent_payload_check" CHECK (((payload IS NOT NULL) OR (status <> 'pending'::text)));

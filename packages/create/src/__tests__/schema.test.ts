@@ -221,7 +221,7 @@ test("models of the host that refer to Tollgate's keep them from being removed",
 /** A later version: `User` has one field more and one less, there is a new model, and a migration. */
 function nextVersion(): Checkout {
   const auth = textOfOurs('auth')
-    .replace(/^ {2}image .*$/m, '  locale String?\n  badges Badge[]')
+    .replace(/^ {2}image .*$/m, '  motto String?\n  badges Badge[]')
     .replace('/// @tenancy organization id', '/// The organization.\n/// @tenancy organization id')
   return makeOurs({
     'package.json': checkoutFiles()['package.json']?.replace('0.1.0', '0.2.0') ?? '',
@@ -235,7 +235,7 @@ model Badge {
 `,
     'prisma/baseline.sql': 'SELECT 2;\n',
     'prisma/migrations/20261201000000_badges/migration.sql':
-      'ALTER TABLE "User" ADD COLUMN "locale" TEXT, DROP COLUMN "image";\n',
+      'ALTER TABLE "User" ADD COLUMN "motto" TEXT, DROP COLUMN "image";\n',
   })
 }
 
@@ -266,7 +266,7 @@ test.each([
     const plan = planUpdate(nextVersion(), openHost(host))
     expect(plan.conflicts).toEqual([])
     applyPlan(host, plan)
-    expect(read(host, user)).toMatch(/^ {2}locale +String\?$/m)
+    expect(read(host, user)).toMatch(/^ {2}motto +String\?$/m)
     expect(read(host, user)).toMatch(/^ {2}badges +Badge\[\]$/m)
     expect(read(host, user)).not.toMatch(/^ {2}image /m)
     expect(read(host, user)).toContain('@db.VarChar(250) // as they wrote it')
@@ -274,7 +274,7 @@ test.each([
     expect(read(host, models)).toContain('model Badge {')
     // What a database has run stays, and what is new comes after the host's own.
     expect(read(host, first)).toBe(baseline)
-    expect(read(host, `${migrations}/20270301000001_badges/migration.sql`)).toContain('"locale"')
+    expect(read(host, `${migrations}/20270301000001_badges/migration.sql`)).toContain('"motto"')
     expect(plan.steps.join('\n')).toContain('20270301000001_badges')
     expect(planUpdate(nextVersion(), openHost(host)).changes).toEqual([])
   },

@@ -42,9 +42,14 @@ export function migrationFor(baseline: string, columns: readonly string[] | null
   const definitions = new Map(
     [...table.matchAll(/^ {4}"(\w+)" (.+?),?$/gm)].map(([, name = '', type = '']) => [name, type]),
   )
-  const added = columns.map(
-    (name) => `ADD COLUMN "${name}" ${withDefault(name, definitions.get(name) ?? '')}`,
-  )
+  const added = columns.map((name) => {
+    const type = definitions.get(name)
+    if (type !== undefined) return `ADD COLUMN "${name}" ${withDefault(name, type)}`
+    throw new CreateError(
+      'invalid_checkout',
+      `prisma/baseline.sql has no column ${name} of User. Run db:diff in the checkout.`,
+    )
+  })
   const alter = added.length === 0 ? '' : `ALTER TABLE "User"\n  ${added.join(',\n  ')};\n`
   return `${HEAD}\n${GUARD}\n${baseline
     .replace(table, () => `-- Your table "User" stays, with its rows.\n${alter}`)
