@@ -79,7 +79,7 @@ export interface RecipeHost {
 export function recipeHost(
   files: Record<string, string | null> = {},
   checkoutFiles: Record<string, string> = {},
-  options: { without?: string[]; parts?: string[] } = {},
+  options: { without?: string[]; parts?: string[]; app?: string } = {},
 ): RecipeHost {
   const from = makeCheckout({ ...BILLING, ...checkoutFiles })
   const folder = realpathSync(temporaryFolder())
@@ -95,7 +95,7 @@ export function recipeHost(
     (entry): entry is [string, string] => entry[1] !== null,
   )
   write(folder, Object.fromEntries(given))
-  const { parts = ['auth', 'billing', 'email'], without = [] } = options
-  applyPlan(folder, planAdd(openCheckout(from), openHost(folder), parts, { without }))
+  const { parts = ['auth', 'billing', 'email'], ...rest } = options
+  applyPlan(folder, planAdd(openCheckout(from), openHost(folder), parts, rest))
   return { folder, from }
 }

@@ -157,6 +157,13 @@ test('a host without a configuration, a part or an extra is told what is missing
   )
 })
 
+test('a host without Next.js gets no route, but is shown what to mount', () => {
+  const host = recipeHost({ 'apps/web/package.json': '{ "name": "web" }' }, {}, { app: 'apps/web' })
+  const { changes, steps } = use(host, 'password-reset')
+  expect(changes.map(({ path }) => path)).toEqual(['.tollgate-receipt/recipes.json', LIB])
+  expect(steps[0]).toMatch(/^Answer \/forgot-password\/send in your app as this does:\n\nimport/)
+})
+
 test('a route imports the instances from where the host makes them', () => {
   const host = recipeHost({
     [LIB]: null,

@@ -85,7 +85,8 @@ export function planRecipe(checkout: Checkout, host: Host, name: string | undefi
   }
   if (edits.length > 0) writeRecord(draft, { ...record, [name as string]: edits })
   const rename = renamerOf(checkout, receipt.layout)
-  return planOf(draft, 'recipe', recipe.steps.map(rename))
+  const steps = [...(nextApp(receipt) ? [] : mounts(recipe)), ...recipe.steps]
+  return planOf(draft, 'recipe', steps.map(rename))
 }
 
 /** Plans to take a recipe back. What somebody has edited since stays. @throws `usage`, `receipt_not_found` */
@@ -285,6 +286,22 @@ function variables(checkout: Checkout, recipe: Recipe, texts: Texts): RecipeEdit
   })
 }
 
+/** The Next.js app of the host, into which routes are written; null without one. */
+function nextApp({
+  wiring,
+  layout,
+}: Pick<Receipt, 'wiring' | 'layout'>): { app: string; source: string } | null {
+  if (wiring?.framework === 'next') return wiring
+  return layout.folders.web === undefined ? null : { app: layout.folders.web, source: 'src/' }
+}
+
+/** What a host without Next.js mounts by itself. */
+const mounts = ({ files }: Recipe): string[] =>
+  files.map(({ path, text }) => {
+    const url = path.replace(/^app/, '').replace(/\/route\.ts$/, '')
+    return `Answer ${url} in your app as this does:\n\n${text}`
+  })
+
 /** Adds the routes of a Next.js app. A route that the app has stays. */
 function routes(
   host: Host,
@@ -294,9 +311,7 @@ function routes(
   texts: Texts,
   draft: Draft,
 ): RecipeEdit[] {
-  const app =
-    wiring ??
-    (layout.folders.web === undefined ? null : { app: layout.folders.web, source: 'src/' })
+  const app = nextApp({ wiring, layout })
   if (app === null) return []
   return recipe.files.flatMap(({ path, text: written }): RecipeEdit[] => {
     const file = inApp(app.app, `${app.source}${path}`)
