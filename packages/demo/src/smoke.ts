@@ -95,6 +95,7 @@ export async function smoke(demo: Demo, done: (step: string) => void): Promise<v
   await newcomer.press('Continue with Google')
   await newcomer.press('Grace Hopper')
   expectText(newcomer, 'Your plan Free')
+  await demo.settled()
   done('signed in with Google, at its stand-in')
 }
 
