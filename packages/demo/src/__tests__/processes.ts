@@ -13,6 +13,10 @@ const bare = (): NodeJS.ProcessEnv => {
   ) as NodeJS.ProcessEnv
 }
 
+/** Runs all programs of a script, which `inFolder` would end after the first. */
+export const allInFolder = (script: string) =>
+  `export PATH="$PWD/node_modules/.bin:$PATH"; ${script}`
+
 /** A program that runs. */
 export interface Running {
   printed(): string

@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { applyPlan, openCheckout, openHost, planAdd } from '@repo/create'
 import { freePort } from '@repo/db/testing'
-import { inFolder, type Running, run, start } from '../processes.ts'
+import { allInFolder, inFolder, type Running, run, start } from '../processes.ts'
 import { linkPackages } from './links.ts'
 
 const ROOT = fileURLToPath(new URL('../../../../..', import.meta.url))
@@ -99,7 +99,7 @@ export async function startHost(recipe: HostRecipe): Promise<HostApp> {
     }
     let checked = ''
     for (const name of recipe.checks)
-      checked += await timed(name, () => run(inFolder(scriptNamed(name)), folder))
+      checked += await timed(name, () => run(allInFolder(scriptNamed(name)), folder))
 
     const [database, stripe, port] = [await freePort(), await freePort(), await freePort()]
     const listening = recipe.inFront ? await freePort() : port
