@@ -277,7 +277,8 @@ function variables(checkout: Checkout, recipe: Recipe, texts: Texts): RecipeEdit
     const [first] = names
     if (first === undefined || !names.some((name) => recipe.variables.includes(name))) return []
     const has = texts.read(path)
-    const missing = names.filter((name) => !new RegExp(`^#? ?${name}=`, 'm').test(has))
+    const known = new Set(blocksOf(has).flatMap((block) => block.names))
+    const missing = names.filter((name) => !known.has(name))
     if (missing.length === 0) return []
     const next = format.set(has, [first], text)
     texts.write(path, next)

@@ -157,9 +157,11 @@ function inserted(text: string, object: Node, key: string, value: string): strin
   const [first] = object.properties ?? []
   if (!first && object.end - object.start === 2)
     return `${text.slice(0, at)} ${key}: ${value} ${text.slice(at)}`
-  const line = first ? /\n([ \t]*)$/.exec(text.slice(at, first.start)) : null
-  if (!line) return `${text.slice(0, at)} ${key}: ${value},${text.slice(at)}`
-  const indent = line[1] ?? ''
+  const gap = first ? text.slice(at, first.start) : ''
+  const indent = gap.slice(gap.lastIndexOf('\n') + 1)
+  // Only where the first property begins a line has the new one a line of its own.
+  if (!gap.includes('\n') || indent.trim() !== '')
+    return `${text.slice(0, at)} ${key}: ${value},${text.slice(at)}`
   return `${text.slice(0, at)}\n${indent}${key}: ${value.replaceAll('\n', `\n${indent}`)},${text.slice(at)}`
 }
 
@@ -210,13 +212,14 @@ function objectAt(text: string, callee: string, keys: readonly string[]): Node |
 
 function without(text: string, object: Node, property: Node): string {
   const { start, end } = property
-  const comma = /^\s*,/.exec(text.slice(end, object.end))
-  const before = /\s*$/.exec(text.slice(object.start + 1, start))?.[0] ?? ''
+  const after = text.slice(end, object.end)
+  const isFollowed = after.trimStart().startsWith(',')
+  const before = text.slice(object.start + 1, start)
   // The spaces before the property go with it, and those after it stay.
-  const from = start - before.length
-  if (comma) return text.slice(0, from) + text.slice(end + comma[0].length)
+  const from = object.start + 1 + before.trimEnd().length
+  if (isFollowed) return text.slice(0, from) + text.slice(end + after.indexOf(',') + 1)
   const isAlone = object.properties?.length === 1 && from === object.start + 1
-  const tail = isAlone ? (/^[ \t]*/.exec(text.slice(end))?.[0].length ?? 0) : 0
+  const tail = isAlone ? after.length - after.trimStart().length : 0
   return text.slice(0, from).replace(/,$/, '') + text.slice(end + tail)
 }
 
@@ -231,9 +234,11 @@ export function addImport(text: string, beside: string, name: string): string | 
 /** The text without a name that `addImport` has added; null where it is not there or still used. */
 export function removeImport(text: string, name: string): string | null {
   const specifier = importOf(text, name)?.specifiers?.find(({ local }) => local?.name === name)
-  if (!specifier || text.match(new RegExp(`\\b${name}\\b`, 'g'))?.length !== 1) return null
-  const start = specifier.start
-  const comma = /,\s*$/.exec(text.slice(0, start))
-  if (!comma) return null
-  return text.slice(0, start - comma[0].length) + text.slice(specifier.end)
+  const isUsed = statementsOf(text)
+    .filter(({ type }) => type !== 'ImportDeclaration')
+    .flatMap((statement) => [...nodesOf(statement)])
+    .some((node) => node.name === name)
+  const before = specifier ? text.slice(0, specifier.start).trimEnd() : ''
+  if (!specifier || isUsed || !before.endsWith(',')) return null
+  return before.slice(0, -1) + text.slice(specifier.end)
 }
