@@ -256,7 +256,8 @@ export function createAuth<
     ): Promise<ImportUsersResult> {
       const { importUsers } = await import('./import/import-users.ts')
       const rounds = Math.max(requireRounds(options), MIN_ROUNDS)
-      return importUsers({ db: database, rounds, providers: providersOf(options) }, users, how)
+      const providers = providersOf(options)
+      return importUsers({ db: database, rounds, providers, fields: own }, users, how)
     },
     async confirmation(req: Request, token: string): Promise<ConfirmationState> {
       return (await server()).confirmation(req, token)

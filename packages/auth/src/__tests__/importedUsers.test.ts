@@ -298,6 +298,17 @@ test('a stranger who signed up with the address of an imported user before is no
   expect(await setup.db.user.findUniqueOrThrow({ where: { email } })).toEqual(before)
 })
 
+test('a user brings the language of their mails', async () => {
+  const user = somebody({ locale: 'de-AT' })
+  expect(await importing(user)).toMatchObject({ imported: 1 })
+  expect(await setup.db.user.findUniqueOrThrow({ where: { email: user.email } })).toMatchObject({
+    locale: 'de-AT',
+  })
+  expect((await importing(somebody({ locale: 'no such language' }))).refused).toMatchObject([
+    { reason: 'invalid_field' },
+  ])
+})
+
 test.each([
   ['no object', 'text', 'unreadable_row'],
   ['a list', [], 'unreadable_row'],

@@ -442,3 +442,20 @@ test('the types of the user come from the schemas', () => {
     tid: string
   }>()
 })
+
+test('an import stores the host’s fields as a sign-up does, those that only the host sets included', async () => {
+  const [good, bare, bad] = [newAddress(), newAddress(), newAddress()]
+  const result = await auth.importUsers([
+    { email: good, emailVerified: true, company: ' Acme ', seats: '12', internalNote: 'old' },
+    { email: bare, emailVerified: true },
+    { email: bad, emailVerified: true, company: ''.padEnd(81, 'x') },
+  ])
+  expect(result).toMatchObject({ imported: 2, refused: [{ row: 3, reason: 'invalid_field' }] })
+  expect(await byEmail(good)).toMatchObject({
+    company: 'Acme',
+    plan: 'free',
+    seats: 12,
+    internalNote: 'old',
+  })
+  expect(await byEmail(bare)).toMatchObject({ company: null, plan: 'free', seats: null })
+})

@@ -218,7 +218,8 @@ type Named = Omit<Numbered, 'id'> & { id: string }
 async function insert(tx: Db, users: readonly Named[], tellsHost: boolean): Promise<void> {
   const now = new Date()
   const made = await tx.user.createMany({
-    data: users.map(({ id, email, name, emailVerified, image, createdAt }) => ({
+    data: users.map(({ id, email, name, emailVerified, image, createdAt, own }) => ({
+      ...own,
       ...{ id, email, name, emailVerified, image, updatedAt: now },
       // Users who do not confirm are deleted by this date, so they get as long as after a sign-up.
       createdAt: emailVerified ? (createdAt ?? now) : now,

@@ -6,6 +6,7 @@
  */
 
 import { requireId } from '@repo/core'
+import type { OwnFields, Row } from '../account/user-fields.ts'
 import { accountEmail } from '../database/stand-in-address.ts'
 import { isPictureURL } from '../pictures.ts'
 import { hasArgon2, isAffordable } from '../sign-in/imported-hash.ts'
@@ -33,6 +34,8 @@ export interface ImportedUser {
   passwordHash?: string | null
   /** The accounts at other providers with which the user signs in. Default: none. */
   accounts?: readonly ImportedAccount[] | null
+  /** `locale`, and the host's own fields. Each has to fit its schema. Default: as after a sign-up without it. */
+  [ownField: string]: unknown
 }
 
 /** An account at GitHub, Google, Microsoft or an OpenID Connect provider. */
@@ -68,6 +71,8 @@ export interface UserRow {
   image: string | null
   passwordHash: string | null
   accounts: readonly ImportedAccount[]
+  /** The values of `locale` and of the host's own fields. */
+  own: Row
 }
 
 /** Thrown for a user who is not imported. */
@@ -80,7 +85,7 @@ export class Refused extends Error {
   }
 }
 
-const FIELDS: Record<keyof ImportedUser, true> = {
+const FIELDS = {
   email: true,
   id: true,
   name: true,
@@ -97,6 +102,8 @@ export interface HostOfImport {
   rounds: number
   /** The ids of the providers that the host has. */
   providers: readonly string[]
+  /** `locale` and the host's own fields. */
+  fields: OwnFields
 }
 
 /** The most accounts of one user. */
@@ -107,15 +114,16 @@ export function userRow(given: unknown, host: HostOfImport): UserRow {
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
     throw new Refused('unreadable_row', 'A user must be an object with the field email.')
   }
-  const unknown = Object.keys(given).filter((key) => !Object.hasOwn(FIELDS, key))
+  const names = [...Object.keys(FIELDS), ...host.fields.all.keys()]
+  const unknown = Object.keys(given).filter((key) => !names.includes(key))
   if (unknown.length > 0) {
-    const known = Object.keys(FIELDS).join(', ')
+    const known = names.join(', ')
     throw new Refused(
       'extra_field',
       `The import knows the fields ${known}. Remove or rename the ${unknown.length} others.`,
     )
   }
-  const user = given as { [Field in keyof ImportedUser]?: unknown }
+  const user = given as { [field: string]: unknown }
   const email = typeof user.email === 'string' ? accountEmail(user.email) : null
   if (email === null) throw new Refused('invalid_email', 'email must be one e-mail address.')
   const emailVerified = user.emailVerified ?? false
@@ -129,7 +137,20 @@ export function userRow(given: unknown, host: HostOfImport): UserRow {
     image: imageOf(user.image),
     passwordHash: hashOf(user.passwordHash, host),
     accounts: accountsOf(user.accounts, host),
+    own: ownOf(user, host),
   }
+}
+
+/** The values of the host's own fields, as a sign-up would store them. */
+function ownOf(user: Row, { fields }: HostOfImport): Row {
+  const values = fields.blank()
+  for (const name of fields.all.keys()) {
+    if (absent(user[name])) continue
+    const value = fields.fitting(name, user[name])
+    if (value === undefined) throw wrong(name, 'a value that its schema accepts')
+    values[name] = value
+  }
+  return values
 }
 
 const absent = (value: unknown): boolean => value === undefined || value === null || value === ''
