@@ -68,7 +68,7 @@ export function readPages(): Page[] {
 }
 
 /** A relative link of Markdown, with its text, file and anchor. Code is matched first, and left alone. */
-const CODE_OR_LINK = /(^```[\s\S]*?^```|`[^`\n]*`)|(!?)\[([^\]\n]*)\]\(([^)\s#:]+)(#[^)\s]*)?\)/gm
+const CODE_OR_LINK = /(^```[\s\S]*?^```|`[^`\n]*`)|(!?)\[([^[\]\n]*)\]\(([^)\s#:]+)(#[^)\s]*)?\)/gm
 
 function rewritten(file: string, markdown: string): string {
   const own = placeOf(file) ?? file
