@@ -1,5 +1,5 @@
 /**
- * `pnpm docs`: writes the site's pages to `.vitepress/pages`, and builds the site from them. `--pages` only writes the
+ * `pnpm docs:site`: writes the site's pages to `.vitepress/pages`, and builds the site from them. `--pages` only writes the
  * pages.
  *
  * @module
