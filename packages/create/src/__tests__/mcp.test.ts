@@ -1,5 +1,7 @@
 /** `tollgate mcp` with a real client: reading is free, and what changes files needs the token of a plan that was shown. */
 
+import { readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js'
@@ -69,6 +71,36 @@ test('the documentation is the host’s own, by section and whole, and no other 
   for (const path of ['secrets.md', '../x.md', '.env', 'packages/auth/../../secrets.md']) {
     expect(await ask('read_doc', { path })).toMatchObject({ isError: true })
   }
+})
+
+test('a link in the place of a document, and a path out of the host, lead to no other file', async () => {
+  const host = hostWithAuth()
+  const outside = temporaryFolder()
+  write(outside, { 'README.md': 'SECRET=outside' })
+  write(host, { '.env': 'SECRET=inside', 'packages/auth/README.md': '# @repo/auth' })
+  const readme = join(host, 'packages/auth/README.md')
+  const receipt = join(host, '.tollgate-receipt/receipt.json')
+  const { ask } = await clientOf(host)
+  const expectNothing = async (path: string) => {
+    expect((await ask('read_doc')).json()).toEqual([])
+    expect(await ask('read_doc', { path })).toMatchObject({ isError: true })
+    const found = await ask('search_docs', { query: 'SECRET' })
+    expect(found.text).not.toMatch(/inside|outside/)
+  }
+  expect((await ask('read_doc')).json()).toEqual(['packages/auth/README.md'])
+  for (const target of [join(host, '.env'), join(outside, 'README.md')]) {
+    rmSync(readme)
+    symlinkSync(target, readme)
+    await expectNothing('packages/auth/README.md')
+  }
+  rmSync(join(host, 'packages/auth'), { recursive: true })
+  symlinkSync(outside, join(host, 'packages/auth'))
+  await expectNothing('packages/auth/README.md')
+
+  const way = `${relative(host, outside)}/README.md`
+  const text = readFileSync(receipt, 'utf8')
+  writeFileSync(receipt, text.replaceAll('packages/auth/README.md', way))
+  await expectNothing(way)
 })
 
 test('a plan changes nothing, its token applies it once, and a token that was made up applies nothing', async () => {

@@ -5,9 +5,11 @@
  * @module
  */
 
+import { realpathSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import MiniSearch from 'minisearch'
 import { textOf } from '../files.ts'
-import type { Host } from '../host.ts'
+import { type Host, isWithin } from '../host.ts'
 import type { Receipt } from '../receipt.ts'
 
 /** A part of a document, from one heading to the next. */
@@ -21,11 +23,21 @@ export interface Section {
   text: string
 }
 
-/** The paths of the documents, sorted: the Markdown files that were copied and still exist. */
+/**
+ * The paths of the documents, sorted: the Markdown files that were copied and still exist. A symbolic link is no document,
+ * because it may lead to any file, and so is a path out of the host.
+ */
 export const documentsOf = (host: Host, { files }: Receipt): string[] =>
   Object.keys(files)
-    .filter((path) => path.endsWith('.md') && !path.endsWith('CHANGELOG.md') && host.has(path))
+    .filter((path) => path.endsWith('.md') && !path.endsWith('CHANGELOG.md'))
+    .filter((path) => host.has(path) && isPlainFile(host, path))
     .sort()
+
+function isPlainFile({ folder }: Host, path: string): boolean {
+  const at = join(folder, path)
+  const real = join(realpathSync(folder), path)
+  return isWithin(at, folder) && realpathSync(at) === real && statSync(at).isFile()
+}
 
 /** The text of a document. Null: `path` is not one of the copied documents. */
 export function readDocument(host: Host, receipt: Receipt, path: string): string | null {
