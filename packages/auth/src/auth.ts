@@ -36,7 +36,7 @@ import type { Mails } from './mail/mail-requests.ts'
 import { requireGiven, requireKinds } from './option-kinds.ts'
 import { checkOptions, type GivenAuthOptions, requireOrigin } from './options.ts'
 import { defaultRoles, type OrganizationRole, type Permission, type Roles } from './permissions.ts'
-import { userFieldsOf } from './plugins/host-plugins.ts'
+import { requireOwnColumns, userFieldsOf } from './plugins/host-plugins.ts'
 // #region oauth-server
 import {
   createOAuthClient,
@@ -95,6 +95,7 @@ export function createAuth<
     options.locales,
     userFieldsOf(options.plugins ?? []),
   )
+  requireOwnColumns(options.plugins ?? [], own)
   const logger = createLogger(options.logger)
   const background = createBackground(logger)
   const database = options.db ?? db

@@ -277,6 +277,47 @@ describe('what is refused', () => {
   })
 
   test.each<[string, object, string]>([
+    ['the role of a user', { user: { fields: { role: { type: 'string' } } } }, 'user.role'],
+    [
+      'whether an address is proven',
+      { user: { fields: { emailVerified: { type: 'boolean', input: true } } } },
+      'user.emailVerified',
+    ],
+    [
+      'the role under another name',
+      { user: { fields: { nick: { type: 'string', fieldName: 'role' } } } },
+      'user.nick (the column role)',
+    ],
+    [
+      'the role of a table under another name',
+      { person: { modelName: 'user', fields: { role: { type: 'string' } } } },
+      'user.role',
+    ],
+    [
+      'the assurance level of a session',
+      { session: { fields: { aal: { type: 'number' } } } },
+      'session.aal',
+    ],
+    [
+      'the password of an account',
+      { account: { fields: { password: { type: 'string' } } } },
+      'account.password',
+    ],
+    [
+      'a field of the host that callers may not set',
+      { user: { fields: { vip: { type: 'boolean' } } } },
+      'user.vip',
+    ],
+    ['the language of a user', { user: { fields: { locale: { type: 'string' } } } }, 'user.locale'],
+  ])('a column that auth or the host has: %s', (_, schema, at) => {
+    const fields = { vip: { schema: z.boolean().default(false), input: false } }
+    const made = () =>
+      createTestAuth({ db, user: { fields }, plugins: [{ id: 'own', schema }] as never })
+    expect(made).toThrow(expect.objectContaining({ code: 'invalid_options', status: 500 }))
+    expect(made).toThrow(`the plugin own declares ${at},`)
+  })
+
+  test.each<[string, object, string]>([
     ['a name of auth.api', { endpoints: { signOut: {} } }, 'signOut'],
     [
       'a path of ours',

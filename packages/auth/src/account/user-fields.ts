@@ -121,7 +121,7 @@ export function recipientOf(
 }
 
 /** The fields that the table and the endpoints have themselves. */
-const TAKEN = new Set([
+export const TAKEN_FIELDS: ReadonlySet<string> = new Set([
   ...['id', 'name', 'email', 'emailVerified', 'image', 'role', 'locale', 'createdAt', 'updatedAt'],
   ...['twoFactorEnabled', 'accessEndedAt', 'accessEndedBy', 'deletionDueAt', 'deletion'],
   ...['password', 'newPassword', 'currentPassword', 'callbackURL', 'rememberMe', 'next', 'token'],
@@ -240,7 +240,7 @@ function fieldOf(name: string, given: z.ZodType | UserField): Field {
       `createAuth: ${at} is not a name of a column. Use letters and digits, as in companyName.`,
     )
   }
-  if (TAKEN.has(name))
+  if (TAKEN_FIELDS.has(name))
     throw invalid(`createAuth: ${at} has a name that auth uses. Choose another name.`)
   const {
     schema,

@@ -7,6 +7,7 @@
  */
 
 import type { BetterAuthPlugin } from 'better-auth'
+import { type OwnFields, TAKEN_FIELDS } from '../account/user-fields.ts'
 import { AuthError } from '../errors.ts'
 import { REFUSED_PLUGINS } from './refused.ts'
 
@@ -73,6 +74,48 @@ const routesOf = ({ path, options }: Endpoint): string[] =>
   path === undefined
     ? []
     : [options?.method ?? 'GET'].flat().map((method) => `${method} ${path.replace(/:\w+/g, ':id')}`)
+
+const COMMON = ['id', 'userId', 'createdAt', 'updatedAt', 'expiresAt']
+
+/** The columns that auth writes, by Better Auth's name of the table. */
+const WRITTEN: Readonly<Record<string, ReadonlySet<string>>> = {
+  user: TAKEN_FIELDS,
+  session: new Set([
+    ...[...COMMON, 'token', 'ipAddress', 'userAgent', 'activeOrganizationId'],
+    ...['aal', 'predecessorHash', 'successorSeenAt'],
+  ]),
+  account: new Set([
+    ...[...COMMON, 'accountId', 'providerId', 'accessToken', 'refreshToken', 'idToken'],
+    ...['accessTokenExpiresAt', 'refreshTokenExpiresAt', 'scope', 'password'],
+  ]),
+  verification: new Set([...COMMON, 'identifier', 'value']),
+}
+
+/**
+ * Checks that no plugin declares a column of auth or a field of the host as its own. Better Auth would take the plugin's
+ * word for who may set it, and a caller could make themselves an administrator.
+ *
+ * @throws `invalid_options`
+ */
+export function requireOwnColumns(
+  plugins: readonly BetterAuthPlugin[],
+  own: Pick<OwnFields, 'all'>,
+): void {
+  for (const { id, schema = {} } of plugins) {
+    for (const [key, { modelName = key, fields }] of Object.entries(schema)) {
+      const table = modelName.toLowerCase()
+      for (const [name, { fieldName = name }] of Object.entries(fields)) {
+        const isTaken = (each: string) =>
+          WRITTEN[table]?.has(each) === true || (table === 'user' && own.all.has(each))
+        if (!isTaken(name) && !isTaken(fieldName)) continue
+        const at = `${modelName}.${fieldName === name ? name : `${name} (the column ${fieldName})`}`
+        throw invalid(
+          `createAuth: the plugin ${id} declares ${at}, which auth or your user.fields has already. Remove it from the plugin, or give it another name.`,
+        )
+      }
+    }
+  }
+}
 
 /** The columns of `User` that plugins let a customer set, such as `username`. */
 export const userFieldsOf = (plugins: readonly BetterAuthPlugin[]): string[] =>
