@@ -87,6 +87,28 @@ test.each([
   },
 )
 
+test.each([
+  ['bcrypt', (password: string) => bcrypt.hash(password, 5)],
+  ['argon2id', (password: string) => argon2(password, { memoryCost: 1024, timeCost: 1 })],
+  ['scrypt as a PHC string', async (password: string) => phcScrypt(password)],
+  [
+    'scrypt as Better Auth writes it',
+    async (password: string) => hexScrypt(password.normalize('NFKC')),
+  ],
+] as const)(
+  'a password with letters that have another normal form fits a hash of %s as the old system read it',
+  async (_, make) => {
+    const typed = 'Straße² ´tief´ ½…'
+    const user = somebody({ passwordHash: await make(typed) })
+    await importing(user)
+    expect(await signIn(user.email, `${typed}!`)).toBe(401)
+    expect(await signIn(user.email, typed)).toBe(200)
+    await setup.auth.settled()
+    expect(await hashOf(user.email)).toMatch(/^hs384:none:/)
+    expect(await signIn(user.email, typed.normalize('NFKC'))).toBe(200)
+  },
+)
+
 /** Hashes that nobody may make this process compute. */
 const BOMBS = [
   ['bcrypt with 31 rounds', `$2b$31$${'a'.repeat(53)}`, 'unknown_hash'],
@@ -320,6 +342,7 @@ test.each([
   ['a name with a NUL', { name: 'a\0b' }, 'invalid_field'],
   ['verified as a text', { emailVerified: 'yes' }, 'invalid_field'],
   ['a date of no calendar', { createdAt: '2021-02-99' }, 'invalid_field'],
+  ['a day that its month lacks', { createdAt: '2021-02-31' }, 'invalid_field'],
   ['a date to come', { createdAt: '2999-01-01' }, 'invalid_field'],
   ['a script as picture', { image: 'javascript:alert(1)' }, 'invalid_field'],
   ['an id that is too long', { id: 'x'.repeat(256) }, 'invalid_field'],
@@ -427,6 +450,19 @@ test.each([
   [
     'jsonl',
     `${'x'.repeat(300_000)}\n{"email":"b@example.com"}`,
+    ['unreadable_row', 'b@example.com'],
+  ],
+  ['csv', 'email,email\na@example.com,b@example.com\n', ['unreadable_row']],
+  ['csv', 'email\n"a@example.com".evil\nb@example.com\n', ['unreadable_row']],
+  ['csv', 'email,name\ra@example.com,A\rb@example.com,B', ['a@example.com', 'b@example.com']],
+  [
+    'csv',
+    'email,name\na@example.com,M\ufffdller\nb@example.com,B',
+    ['unreadable_row', 'b@example.com'],
+  ],
+  [
+    'jsonl',
+    '{"email":"a@example.com","name":"M\ufffdller"}\n{"email":"b@example.com"}',
     ['unreadable_row', 'b@example.com'],
   ],
 ] as const)(

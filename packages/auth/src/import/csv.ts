@@ -36,14 +36,18 @@ export async function* readCsv(
         record.push(value)
         value = ''
         at = 'plain'
-      } else if (letter === '\n') {
+      } else if (letter === '\n' || letter === '\r') {
+        // Each of the two ends a line; the empty line between both is left out.
         record.push(value)
         if (record.length > 1 || value !== '') yield record
         record = []
         value = ''
         length = 0
         at = 'plain'
-      } else if (letter !== '\r') value += letter
+      } else if (at === 'quote') {
+        yield null
+        return
+      } else value += letter
     }
   }
   if (at === 'quoted') yield null

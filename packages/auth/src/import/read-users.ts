@@ -57,7 +57,14 @@ async function* linesOf(pieces: AsyncIterable<string>): AsyncGenerator<string | 
 const tooLong = (): Refused =>
   new Refused('unreadable_row', `A line has more than ${LONGEST} characters.`)
 
+/** What a decoder writes in the place of bytes that are not UTF-8. */
+const NO_LETTER = '\ufffd'
+
+const wrongBytes = (): Refused =>
+  new Refused('unreadable_row', 'The row has bytes that are not UTF-8. Convert the file to UTF-8.')
+
 function parsed(line: string): unknown {
+  if (line.includes(NO_LETTER)) return wrongBytes()
   try {
     return JSON.parse(line.replace(/^\ufeff/, '')) as unknown
   } catch {
@@ -69,11 +76,16 @@ async function* fromCsv(pieces: AsyncIterable<string>): AsyncGenerator<unknown, 
   let header: string[] | null = null
   for await (const record of readCsv(pieces)) {
     if (record === null) {
-      const message = 'A quote has no end, or a record is too long. Nothing after it was read.'
+      const message =
+        'A quote has no end or has text after it, or a record is too long. Nothing after it was read.'
       yield new Refused('unreadable_row', message)
     } else if (header === null) {
       header = record.map((name) => name.replace(/^\ufeff/, '').trim())
-    } else if (record.length !== header.length) {
+      if (new Set(header).size === header.length) continue
+      yield new Refused('unreadable_row', 'The header names a column twice. Nothing was read.')
+      return
+    } else if (record.some((value) => value.includes(NO_LETTER))) yield wrongBytes()
+    else if (record.length !== header.length) {
       const message = `The record has ${record.length} values, but the header names ${header.length}.`
       yield new Refused('unreadable_row', message)
     } else yield fromRecord(header, record)

@@ -187,7 +187,9 @@ function dateOf(value: unknown): Date | null {
 function parseTime(value: unknown): Date {
   const [, day, time = '00:00', offset = 'Z'] =
     (typeof value === 'string' && TIME.exec(value)) || []
-  if (day === undefined) return new Date(Number.NaN)
+  // `Date` takes February 31 for March 2.
+  const isDay = day !== undefined && new Date(`${day}T00:00Z`).toJSON()?.startsWith(day)
+  if (!isDay) return new Date(Number.NaN)
   const [, hours, minutes] = /^([+-]\d\d):?(\d\d)?$/.exec(offset) ?? []
   return new Date(`${day}T${time}${hours ? `${hours}:${minutes ?? '00'}` : 'Z'}`)
 }

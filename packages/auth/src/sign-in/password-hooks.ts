@@ -45,8 +45,20 @@ const SETS_PASSWORD: Record<string, string> = {
   setPassword: 'newPassword',
 }
 
-/** The hash that this request has made, and the hash that a password of this request has matched. */
-const seen = defineRequestState<{ hashed?: string; fitted?: string }>(() => ({}))
+/**
+ * The hash that this request has made, the hash that a password of this request has matched, and the passwords of this
+ * request as they were typed, by their normal form where it differs.
+ */
+const seen = defineRequestState<{
+  hashed?: string
+  fitted?: string
+  typed?: ReadonlyMap<string, string>
+}>(() => ({}))
+
+/** Notes what this request has seen. */
+const note = async (what: Awaited<ReturnType<typeof seen.get>>): Promise<void> => {
+  if (await hasRequestState()) Object.assign(await seen.get(), what)
+}
 
 /** The hash that this request has made; undefined if it has made none. */
 export const hashedPassword = async (): Promise<string | undefined> => (await seen.get()).hashed
@@ -57,9 +69,6 @@ export const verifiedPassword = async (): Promise<string | undefined> =>
 
 /** Wraps `passwords` for Better Auth, which does not tell what it hashes and verifies, and notes both. */
 export function observed({ hash, verify }: Passwords): Pick<Passwords, 'hash' | 'verify'> {
-  const note = async (what: { hashed?: string; fitted?: string }) => {
-    if (await hasRequestState()) Object.assign(await seen.get(), what)
-  }
   return {
     async hash(password) {
       const hashed = await hash(password)
@@ -68,7 +77,9 @@ export function observed({ hash, verify }: Passwords): Pick<Passwords, 'hash' | 
       return hashed
     },
     async verify(entry) {
-      const fits = await verify(entry)
+      const request = (await hasRequestState()) ? await seen.get() : {}
+      const typed = request.typed?.get(entry.password)
+      const fits = await verify(typed === undefined ? entry : { ...entry, typed })
       await forgetCookieSession()
       if (fits) await note({ fitted: entry.hash })
       return fits
@@ -82,7 +93,13 @@ export function passwordHooks(options: PasswordHooksOptions): BetterAuthPlugin {
 
   const before = createAuthMiddleware(async (ctx) => {
     const body: { [field: string]: string } = {}
-    for (const [field, password] of passwordsIn(ctx)) body[field] = normalPassword(password)
+    const typed = new Map<string, string>()
+    for (const [field, password] of passwordsIn(ctx)) {
+      const normal = normalPassword(password)
+      body[field] = normal
+      if (normal !== password) typed.set(normal, password)
+    }
+    if (typed.size > 0) await note({ typed })
     for (const password of Object.values(body)) requireAtMost(password)
     const { operationId = '' } = ctx as { operationId?: string }
     const set = body[SETS_PASSWORD[ctx.path ?? ''] ?? SETS_PASSWORD[operationId] ?? '']

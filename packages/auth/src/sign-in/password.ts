@@ -52,9 +52,9 @@ export interface Passwords {
   hash(password: string): Promise<string>
   /**
    * Whether the password fits. False for a malformed hash or an unknown pepper. Takes equally long in every
-   * case.
+   * case. `typed` is the password before it was brought into its normal form. Default: `password`.
    */
-  verify(entry: { hash: string; password: string }): Promise<boolean>
+  verify(entry: { hash: string; password: string; typed?: string }): Promise<boolean>
   /** Whether to replace a hash, because it has no keyed hash, another pepper or fewer rounds. */
   isOutdated(hash: string): boolean
   /** Call it before a token is used up. @throws `too_busy` (503) if a hash might soon be refused */
@@ -110,18 +110,17 @@ export function createPasswords(
     async hash(password) {
       return `hs384:${current.id}:${await pool.hash(keyed(current.key, password), rounds)}`
     },
-    async verify({ hash, password }) {
+    async verify({ hash, password, typed = password }) {
       const stored = read(hash)
       if (stored && 'imported' in stored) {
         const { imported } = stored
-        return pool.checkPadded(() => fitsImported(imported, normalPassword(password)), rounds)
+        return pool.checkPadded(() => fitsImported(imported, foreignPassword(hash, typed)), rounds)
       }
       const pepper = stored && peppers.find(({ id }) => id === stored.pepperId)
       if (stored && stored.pepperId === null) {
-        const plain = normalPassword(password)
-        const fits = await pool.compare(plain, stored.bcrypt, rounds)
+        const fits = await pool.compare(typed, stored.bcrypt, rounds)
         // bcrypt accepts every password that begins with the 72 bytes it read.
-        return fits && Buffer.byteLength(plain) <= PLAIN_BYTES
+        return fits && Buffer.byteLength(typed) <= PLAIN_BYTES
       }
       if (!stored || !pepper) {
         await pool.hash(keyed(current.key, password), rounds)
@@ -171,6 +170,13 @@ const named = (key: string) => ({
 
 /** The normal form of a password. It unifies composed and decomposed letters, and keeps spaces. */
 export const normalPassword = (typed: string): string => typed.normalize('NFKC')
+
+/**
+ * The password as the system that made a foreign hash has read it. Better Auth and Lucia, who write `salt:key`, unify
+ * letters as we do; others hash what was typed, and `²` is not `2` there.
+ */
+const foreignPassword = (hash: string, typed: string): string =>
+  hash.startsWith('$') ? typed : normalPassword(typed)
 
 /** The keyed hash of a password, 64 characters long. */
 const keyed = (key: string, password: string): string =>
