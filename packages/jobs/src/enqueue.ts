@@ -8,7 +8,7 @@
  * @module
  */
 
-import { type JobDefinition, requireDate, requireId } from '@repo/core'
+import { ArgumentError, type JobDefinition, requireDate, requireId } from '@repo/core'
 import { type Db, Prisma, queryNamed } from '@repo/db'
 import { JobsError } from './errors.ts'
 
@@ -29,7 +29,7 @@ export interface EnqueueOptions {
  * Adds a job in the transaction `tx`, or at once if `tx` is a client. Returns the engine's id of the job.
  *
  * @throws `invalid_payload` if the job's `parse` refuses the payload, `invalid_argument` if the key is not a
- *   string or the time is not a date; nothing is added then.
+ *   string, the time is not a date, or the priority or the job's `maxAttempts` is out of range; nothing is added then.
  *
  * @example
  * ```ts
@@ -55,6 +55,8 @@ export async function enqueue<Payload>(
   const { key, runAt } = options
   if (key !== undefined) requireId('The key of a job', key)
   if (runAt !== undefined) requireDate('runAt', runAt)
+  requireSmall('priority', options.priority)
+  requireSmall(`maxAttempts of the job ${job.name}`, job.maxAttempts, 1)
   try {
     job.parse(payload)
   } catch (cause) {
@@ -72,7 +74,7 @@ export async function enqueue<Payload>(
     SELECT id::text FROM graphile_worker.add_job(
       identifier => ${job.name}::text,
       payload => ${JSON.stringify(payload)}::json,
-      run_at => ${runAt ?? null}::timestamptz,
+      run_at => ${timeOf(runAt)}::timestamptz,
       max_attempts => ${job.maxAttempts ?? null}::int,
       job_key => ${key ?? null}::text,
       priority => ${options.priority ?? null}::int,
@@ -80,6 +82,16 @@ export async function enqueue<Payload>(
     )`
   const [row] = await queryNamed<Added>(tx, 'jobs.add', sql)
   return (row as Added).id
+}
+
+/** The time with its offset, because a transaction may have a time zone of its own. */
+const timeOf = (date: Date | undefined): string | null => date?.toISOString() ?? null
+
+/** The engine's columns are small, and an error of PostgreSQL would end the caller's transaction. */
+function requireSmall(name: string, value: number | undefined, least = -32_768): void {
+  const isSmall = Number.isInteger(value) && Number(value) >= least && Number(value) <= 32_767
+  if (value === undefined || isSmall) return
+  throw new ArgumentError(`${name} must be a whole number from ${least} to 32767.`)
 }
 
 interface Added {
@@ -93,7 +105,7 @@ const rowOf = (
   { runAt, priority }: EnqueueOptions,
 ): Prisma.Sql => Prisma.sql`
   INSERT INTO graphile_worker._private_jobs ("task_id", "payload", "run_at", "max_attempts", "priority")
-  SELECT "id", ${JSON.stringify(payload)}::json, coalesce(${runAt ?? null}::timestamptz, now()),
+  SELECT "id", coalesce(${JSON.stringify(payload)}::json, '{}'), coalesce(${timeOf(runAt)}::timestamptz, now()),
     coalesce(${maxAttempts ?? null}::smallint, 25), coalesce(${priority ?? null}::smallint, 0)
   FROM graphile_worker._private_tasks WHERE "identifier" = ${name}::text
   RETURNING "id"::text`

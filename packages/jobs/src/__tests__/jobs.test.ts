@@ -125,6 +125,35 @@ test('a job is the same row in a transaction as without one', async () => {
   expect(chosen).toMatchObject({ max_attempts: 3, priority: 7 })
 })
 
+test('a job without a payload, and a time in a transaction with a time zone of its own, are the same row, too', async () => {
+  const job = defineJob<undefined>({ name: 'empty', parse: () => undefined, async run() {} })
+  const runAt = new Date('2030-01-01T00:00:00Z')
+  await enqueue(db, job, undefined, { runAt })
+  await atomically(db, async (tx) => {
+    await tx.$executeRaw`SET LOCAL TIME ZONE 'Asia/Tokyo'`
+    await enqueue(tx, job, undefined, { runAt })
+    await enqueue(tx, job, undefined, { runAt, key: 'empty' })
+  })
+  const rows = await db.$queryRaw`SELECT payload, run_at FROM graphile_worker._private_jobs`
+  expect(rows).toEqual([1, 2, 3].map(() => ({ payload: {}, run_at: runAt })))
+})
+
+test('a priority or a number of tries that the engine cannot store is refused, and the transaction goes on', async () => {
+  const { job, runs } = noting('small')
+  await atomically(db, async (tx) => {
+    const refused = expect.objectContaining({ code: 'invalid_argument' })
+    for (const priority of [40_000, 1.5, Number.NaN]) {
+      await expect(enqueue(tx, job, { n: 1 }, { priority })).rejects.toEqual(refused)
+    }
+    for (const maxAttempts of [0, -1, 2.5, 100_000]) {
+      await expect(enqueue(tx, { ...job, maxAttempts }, { n: 1 })).rejects.toEqual(refused)
+    }
+    await enqueue(tx, job, { n: 2 }, { priority: -5 })
+  })
+  await start([[job]])
+  await expect.poll(() => runs).toEqual([2])
+})
+
 test('a payload that does not fit the job is refused when it is added', async () => {
   const { job } = noting()
   const added = enqueue(db, job, { n: 'one' } as unknown as Payload)
