@@ -5,28 +5,44 @@
  */
 
 import type { Checkout, Part } from './checkout.ts'
-import type { PackageManager } from './host.ts'
+import type { Host, PackageManager } from './host.ts'
 import { type Layout, placePaths, renamerOf } from './place.ts'
 import type { HostSchema } from './schema/locate.ts'
 import { isMigration } from './schema/migration.ts'
 import { frameworkNamed } from './wiring/frameworks.ts'
-import { inApp, type Wiring } from './wiring.ts'
+import { pageSteps, type Wiring } from './wiring.ts'
 
-/** The commands of a package manager. */
-export const commandsOf = (manager: PackageManager): { install: string; run: string } =>
-  ({
-    pnpm: { install: 'pnpm install', run: 'pnpm' },
-    npm: { install: 'npm install', run: 'npm run' },
-    yarn: { install: 'yarn install', run: 'yarn' },
-    yarn1: { install: 'yarn install', run: 'yarn' },
-    bun: { install: 'bun install', run: 'bun run' },
-  })[manager]
+/** The commands of a package manager. `printed` prints the variables of the local services. */
+export const commandsOf = (
+  manager: PackageManager,
+): { install: string; run: string; printed: string } => COMMANDS[manager]
+
+const COMMANDS = {
+  pnpm: {
+    install: 'pnpm install',
+    run: 'pnpm',
+    printed: 'pnpm --silent local --print-env',
+  },
+  npm: {
+    install: 'npm install',
+    run: 'npm run',
+    printed: 'npm run --silent local -- --print-env',
+  },
+  yarn: { install: 'yarn install', run: 'yarn', printed: 'yarn local --print-env' },
+  yarn1: { install: 'yarn install', run: 'yarn', printed: 'yarn --silent local --print-env' },
+  bun: {
+    install: 'bun install',
+    run: 'bun run',
+    printed: 'bun run --silent local --print-env',
+  },
+}
 
 /** The steps after parts were added. */
 export function stepsAfter({
   checkout,
   parts,
   layout,
+  host,
   app,
   wiring,
   schema,
@@ -36,6 +52,7 @@ export function stepsAfter({
   checkout: Checkout
   parts: readonly Part[]
   layout: Layout
+  host: Host
   app: string | null
   wiring: Wiring | null
   schema: HostSchema | null
@@ -44,17 +61,22 @@ export function stepsAfter({
   isNew: boolean
 }): string[] {
   const rename = renamerOf(checkout, layout)
-  const { install, run } = commandsOf(layout.packageManager)
-  const started = ({ app: at }: Wiring) => [
-    `cp ${inApp(at, '.env.local.example')} ${inApp(at, '.env.local')}`,
-    `${at === '' ? '' : `In ${at}: `}${run} local runs the services, the worker and your app.`,
-  ]
+  const { install, run, printed } = commandsOf(layout.packageManager)
+  const started = ({ app: at }: Wiring) => {
+    const place = at === '' ? '' : `In ${at}: `
+    return [
+      `${place}${run} local runs the services, the worker and your app.`,
+      `${place}${printed} >> .env.local gives commands in another terminal, such as ${run} billing, the same variables.`,
+    ]
+  }
   const own = wiring
     ? [
+        ...pageSteps(checkout, host, wiring),
         ...(frameworkNamed(wiring.framework).isInFront ? [] : started(wiring)),
-        frameworkNamed(wiring.framework).next,
       ]
-    : parts.flatMap(({ manifest }) => manifest.steps)
+    : // The app of `web` has what the other parts ask for.
+      (parts.find(({ name }) => name === 'web')?.manifest.steps ??
+      parts.flatMap(({ manifest }) => manifest.steps))
   const chosen = parts
     .filter(({ manifest }) => manifest.isChosen)
     .map(({ packageName }) => rename(packageName))

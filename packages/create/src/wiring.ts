@@ -66,6 +66,15 @@ function viewOf({ has, read, packages }: Host, app: string): App {
   }
 }
 
+/** What a person does to have pages. */
+export function pageSteps(checkout: Checkout, host: Host, wiring: Wiring): string[] {
+  const { next } = frameworkNamed(wiring.framework)
+  if (typeof next === 'string') return [next]
+  return next(viewOf(host, wiring.app), wiring, wiring.app).map((step) =>
+    step.replaceAll('$checkout', () => checkout.folder),
+  )
+}
+
 /** A path of the app, from the host's root. */
 export const inApp = (app: string, path: string): string => (app === '' ? path : `${app}/${path}`)
 

@@ -1,6 +1,6 @@
 /** `tollgate add`: what is copied into which host, and what is never touched. */
 
-import { mkdirSync, rmSync, symlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
@@ -347,8 +347,35 @@ describe('a Next.js app that exists', () => {
       '@acme/sandbox': 'workspace:*',
       tsx: expect.any(String),
     })
-    expect(plan.steps).toContain('cp apps/shop/.env.local.example apps/shop/.env.local')
+    // A file .env.local of the host keeps its lines, and the database is the one of `local`.
+    expect(plan.steps.join('\n')).toContain(
+      'In apps/shop: pnpm --silent local --print-env >> .env.local',
+    )
+    const pages = /^cp -Rn (\S+)\/\{(\S+)\} apps\/shop\/src\/app\/$/m.exec(plan.steps.join('\n'))
+    const copied = pages?.[2]?.split(',') ?? []
+    expect(copied).toContain('sign-up')
+    expect(copied.filter((name) => !existsSync(`${pages?.[1]}/${name}`))).toEqual([])
+    expect(plan.steps.join()).not.toContain('instant')
     expect(wire(host).changes).toEqual([])
+  })
+
+  test('with Cache Components is told what its pages need, where they lie', () => {
+    const files = app('')
+    files['next.config.ts'] = 'const config = { cacheComponents: true }\n\nexport default config\n'
+    const { steps } = wire(hostWith(files))
+    expect(steps.join('\n')).toContain('/packages/web/src/components src/\n')
+    expect(steps.join('\n')).toMatch(
+      /Your next\.config\.ts turns Cache .*`export const instant = false`/,
+    )
+  })
+
+  test('that the command brings needs no step but its own', () => {
+    const { steps } = planAdd(openCheckout(ROOT), openHost(temporaryFolder()), ['auth', 'web'])
+    expect(steps.slice(0, 2)).toEqual([
+      'pnpm install',
+      'cd packages/web && pnpm local, and follow packages/web/README.md.',
+    ])
+    expect(steps.join()).not.toMatch(/db:migrate|Mount|tollgate\.config/)
   })
 
   test('at the root without a folder for sources is wired in its own layout, and taken apart again', () => {

@@ -50,8 +50,8 @@ export interface Framework {
   edits(app: App, found: Found, pathOf: (part: string) => string): Edit[]
   /** Packages that the app itself has to depend on, with the part whose version is taken. */
   dependencies: readonly (readonly [name: string, part: string])[]
-  /** What a person does to have pages. */
-  next: string
+  /** What a person does to have pages, as sentences and commands. `folder` is the app's, `$checkout` the checkout's. */
+  next: string | ((app: App, found: Found, folder: string) => string[])
 }
 
 /** The first of `paths` that the app has. */

@@ -4,9 +4,22 @@
  * @module
  */
 
+import { posix } from 'node:path'
 import { type Framework, firstOf, inSource, sourcesInTsconfig } from './framework.ts'
 
 const CONFIGS = ['next.config.ts', 'next.config.mjs', 'next.config.js']
+
+/** The pages of `packages/web` that an app with a home page and a layout of its own can take. */
+const PAGES = [
+  'sign-up',
+  'check-mail',
+  'verify-email',
+  'sign-in',
+  'forgot-password',
+  'reset-password',
+  'dashboard',
+  'account',
+]
 
 export const next: Framework = {
   name: 'next',
@@ -36,5 +49,20 @@ export const next: Framework = {
     ]
   },
   dependencies: [],
-  next: 'Write your pages: packages/web of the checkout has sign-up, sign-in, account and billing to copy from.',
+  next(app, { source }, folder) {
+    const config = firstOf(app, CONFIGS)
+    const isCached = config && /\bcacheComponents:\s*true\b/.test(app.read(config) ?? '')
+    const sources = posix.join(folder, source, './')
+    const pages = `{actions.ts,${PAGES.join(',')}}`
+    return [
+      'Take the pages for sign-up, sign-in, account and billing, and make them yours. Files that you have stay.',
+      `cp -Rn $checkout/packages/web/src/components ${sources}`,
+      `cp -Rn $checkout/packages/web/src/app/${pages} ${sources}app/`,
+      ...(isCached
+        ? [
+            `Your ${config} turns Cache Components on, and these pages are rendered for each request: add \`export const instant = false\` to each page.tsx of them.`,
+          ]
+        : []),
+    ]
+  },
 }

@@ -2,12 +2,12 @@
 
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { freePort } from '@repo/db/testing'
+import { freePort, startPostgres } from '@repo/db/testing'
 import Stripe from 'stripe'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { hostCommand, parseLocal } from '../dev/command.ts'
 import { localEnvironment, requireDevelopment } from '../dev/environment.ts'
-import { openDatabase, usablePort } from '../dev/services.ts'
+import { migrateLocal, openDatabase, usablePort } from '../dev/services.ts'
 import { OLD, subscribe } from './harness.ts'
 import { type Dev, dev, type HostFolder, isAlive, makeHost } from './local-host.ts'
 
@@ -254,6 +254,21 @@ test('a database that does not answer, and that is not ours to start, is refused
   ] as const) {
     const error = await openDatabase({ DATABASE_URL: url }, host.folder).catch((thrown) => thrown)
     expect(error.message).toContain(says)
+    expect(error.message).not.toContain('secret')
+  }
+})
+
+test('a server on this machine that has no such database, or refuses the role, is named with what to do', async () => {
+  const server = await startPostgres()
+  onTestFinished(() => server.stop())
+  const at = `127.0.0.1:${server.port}`
+  for (const [url, says] of [
+    [`postgresql://tollgate@${at}/acme`, 'has no such database'],
+    [`postgresql://nobody:secret@${at}/postgres`, 'does not let that role in'],
+  ] as const) {
+    const error = await migrateLocal(url).catch((thrown) => thrown)
+    expect(error).toMatchObject({ code: 'database_unreachable', status: 503 })
+    expect(error.message).toContain(`${at}${new URL(url).pathname}, and the server there ${says}`)
     expect(error.message).not.toContain('secret')
   }
 })

@@ -76,12 +76,34 @@ async function requireMigrated(url: string, host: string): Promise<void> {
   )
 }
 
-/** Applies the migrations to a database on this machine. Returns how many were applied. */
+/**
+ * Applies the migrations to a database on this machine. Returns how many were applied.
+ *
+ * @throws `database_unreachable`
+ */
 export async function migrateLocal(url: string): Promise<number> {
-  if (!isLoopback(parseUrl(url)?.hostname ?? '')) return 0
-  const applied = await migrate(url)
-  await migrateJobs(url)
-  return applied.length
+  const target = parseUrl(url)
+  if (!target || !isLoopback(target.hostname)) return 0
+  try {
+    const applied = await migrate(url)
+    await migrateJobs(url)
+    return applied.length
+  } catch (error) {
+    const refusal = REFUSALS[String((error as { code?: unknown }).code)]
+    if (refusal === undefined) throw error
+    throw new TollgateError(
+      'database_unreachable',
+      503,
+      `DATABASE_URL names ${target.host}${target.pathname}, and the server there ${refusal}. It may be another project's server. Correct DATABASE_URL, or remove it: then a server is started for you.`,
+    )
+  }
+}
+
+/** What a server does with an address that is not its own, by the code of PostgreSQL. */
+const REFUSALS: Readonly<Record<string, string>> = {
+  '3D000': 'has no such database',
+  '28000': 'does not let that role in',
+  '28P01': 'refuses the password of that role',
 }
 
 /** Options of the stand-ins that a host adds to those that its variables give. */
