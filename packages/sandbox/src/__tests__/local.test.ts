@@ -154,6 +154,12 @@ test('a host’s own script runs beside the services, with its variables, and Ct
     expect(started.printed()).not.toContain(secret)
   }
 
+  // Another terminal gets the variables of what runs, although its ports are in use.
+  const printed = dev(['--into', host.folder, '--print-env'])
+  expect(await printed.exited).toBe(0)
+  for (const name of ['APP_URL', 'DATABASE_URL', 'STRIPE_API_BASE', 'BETTER_AUTH_SECRET'])
+    expect(printed.printed().split('\n')).toContain(`${name}=${env[name]}`)
+
   // A webhook of the stand-in comes to the host's route.
   await fetch(`http://127.0.0.1:${sandboxPort}/v1/customers`, {
     method: 'POST',

@@ -25,9 +25,11 @@ import {
   migrateLocal,
   type OwnSandboxOptions,
   openDatabase,
+  readRunning,
   requireFree,
   secretIn,
   usablePort,
+  writeRunning,
 } from './services.ts'
 
 /** The options of `runLocal`. */
@@ -92,7 +94,9 @@ async function start(args: LocalArguments, options: RunLocalOptions, life: Life)
   const named = standInPort(host)
   const sandboxPort = named ?? args.sandboxPort ?? (await usablePort(4242))
   if (args.isPrint) {
-    const facts = await factsOf(host, appPort, sandboxPort, data, PRINTED_DATABASE)
+    const facts =
+      (await readRunning(data)) ??
+      (await factsOf(host, appPort, sandboxPort, data, PRINTED_DATABASE))
     process.stdout.write(envLines(localEnvironment(host, facts).variables))
     return 0
   }
@@ -111,6 +115,7 @@ async function start(args: LocalArguments, options: RunLocalOptions, life: Life)
     logger: quiet,
   })
   closing.push(() => sandbox.stop())
+  closing.push(await writeRunning(data, facts))
   await sandbox.listen()
   const config = findConfig(args.folder)
   if (config) await pushPlans(config, all, life)

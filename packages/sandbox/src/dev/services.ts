@@ -5,7 +5,7 @@
  */
 
 import { randomBytes } from 'node:crypto'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createConnection, createServer } from 'node:net'
 import { join } from 'node:path'
 import { type Environment, isLoopback, type Logger, parseUrl, TollgateError } from '@repo/core'
@@ -13,7 +13,7 @@ import { migrate, pendingMigrations } from '@repo/db'
 import { OWNER, startPostgres } from '@repo/db/testing'
 import { migrateJobs } from '@repo/jobs'
 import { createSandbox, type Sandbox, type SandboxOptions } from '../sandbox.ts'
-import { oauthClients } from './environment.ts'
+import { type LocalFacts, oauthClients } from './environment.ts'
 
 /** A database that runs, and how to stop what was started for it. */
 export interface LocalDatabase {
@@ -173,6 +173,29 @@ export async function secretIn(folder: string): Promise<string> {
     await mkdir(folder, { recursive: true })
     await writeFile(file, secret, { mode: 0o600 })
     return secret
+  }
+}
+
+const runningFile = (folder: string): string => join(folder, 'running.json')
+
+/** Keeps what the services that run were given, for `--print-env` in another terminal. Returns how to end that. */
+export async function writeRunning(
+  folder: string,
+  facts: LocalFacts,
+): Promise<() => Promise<void>> {
+  await mkdir(folder, { recursive: true })
+  await writeFile(runningFile(folder), JSON.stringify(facts), { mode: 0o600 })
+  return () => rm(runningFile(folder), { force: true })
+}
+
+/** What the services that run were given. Null: none run, by the answer of the stand-ins' port. */
+export async function readRunning(folder: string): Promise<LocalFacts | null> {
+  try {
+    const facts: LocalFacts = JSON.parse(await readFile(runningFile(folder), 'utf8'))
+    const { hostname, port } = new URL(facts.sandboxUrl)
+    return (await isListening(hostname, Number(port))) ? facts : null
+  } catch {
+    return null
   }
 }
 
