@@ -330,3 +330,25 @@ test('a service whose key the host has is the real one; with an address of the h
   expect(creem.all.CREEM_API_BASE).toBe('http://127.0.0.1:4242/creem')
   expect(localEnvironment({}, facts).all.CREEM_TEST_API_KEY).toBeUndefined()
 })
+
+test.skipIf(process.platform === 'win32')(
+  'a killed tollgate dev takes the host’s processes with it, so that their port is free again',
+  async () => {
+    const started = await running()
+    await started.says(/^app {6}listening$/m)
+    const { child } = await answer()
+    started.signal('SIGKILL')
+    await started.exited
+    await expect.poll(() => isAlive(child)).toBe(false)
+    await expect
+      .poll(() =>
+        fetch(`http://127.0.0.1:${port}/`).then(
+          () => 'answers',
+          () => 'is free',
+        ),
+      )
+      .toBe('is free')
+    const again = await running()
+    await again.says(/^app {6}listening$/m)
+  },
+)

@@ -1,6 +1,7 @@
 /**
  * The processes that run side by side with one log. Each line begins with its process's name. A signal reaches a whole
- * process group, so that nothing stays behind; a process that ignores it is killed after ten seconds.
+ * process group, so that nothing stays behind; a process that ignores it is killed after ten seconds. The processes also
+ * end when this process is killed and can end nothing itself.
  *
  * @module
  */
@@ -78,7 +79,29 @@ export function startProcess(wanted: LocalProcess, log: Log): RunningProcess {
     child.once('close', (code) => done(code ?? 1))
     child.once('exit', (code) => void setTimeout(() => done(code ?? 1), 500))
   })
+  const release = guardGroup(child)
+  void ended.then(release)
   return { name, ended, stop: () => stopGroup(child, ended) }
+}
+
+/**
+ * Reads one line. Its standard input ends without one if this process was killed; then it ends the group whose id it was
+ * given.
+ */
+const GUARD =
+  'read -r released || { kill -s TERM -- "-$0"; sleep 2; kill -s KILL -- "-$0"; } 2>/dev/null'
+
+/** Lets a shell wait for the death of this process, so that the child's group does not outlive it. Returns its release. */
+function guardGroup({ pid }: ChildProcess): () => void {
+  if (pid === undefined || isWindows) return () => {}
+  // In a group of its own, because Ctrl-C is for this process, which then ends the children in good order.
+  const guard = spawn('/bin/sh', ['-c', GUARD, `${pid}`], {
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  })
+  guard.on('error', () => {})
+  guard.stdin.on('error', () => {})
+  return () => void guard.stdin.end('released\n')
 }
 
 async function stopGroup(child: ChildProcess, ended: Promise<number>): Promise<void> {
