@@ -238,6 +238,27 @@ test('secrets in git, changes that are not committed, and a first version are fo
   })
 })
 
+test('secrets in git are found above the app’s folder, under names in any letters, and of Workers', async () => {
+  const root = hostWith({
+    'apps/web/package.json': '{}',
+    'apps/web/.dev.vars': 'A=1',
+    'apps/web/.dev.vars.example': 'A=',
+    '.env.example': 'A=',
+    '.env': 'A=1',
+    'übung/.env.local': 'A=1',
+  })
+  execFileSync('git', ['-C', root, 'init', '-q'])
+  execFileSync('git', ['-C', root, 'add', '-A'])
+  const cwd = join(root, 'apps/web')
+  const { checks } = await examine({ ...OPTIONS, cwd, only: ['host.secrets'] })
+  expect(checks).toMatchObject([
+    {
+      state: 'failed',
+      says: 'Files with secrets are in git: .env, apps/web/.dev.vars, übung/.env.local.',
+    },
+  ])
+})
+
 test('with --tests the copied packages of the host are tested, and what fails is named', async () => {
   const testOf = (sum: number) =>
     `import { expect, test } from 'vitest'\ntest('one and one', () => expect(1 + 1).toBe(${sum}))\n`

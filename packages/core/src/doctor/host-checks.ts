@@ -78,13 +78,14 @@ export function copiesCheck(installed: readonly Installed[]): CheckResult {
   )
 }
 
-/** A file with secrets; the examples have none. */
-const ENV_FILE = /(^|\/)\.env(\.(?!.*example)[\w.-]+)?$/
+/** A file with secrets, `.dev.vars` where the host runs on Workers; the examples have none. */
+const ENV_FILE = /(^|\/)\.(env|dev\.vars)(\.(?!.*example)[\w.-]+)?$/
 
 function committedSecrets(folder: string): CheckResult {
-  const files = git(folder, 'ls-files', '--', '.')
+  // The whole repository, because the folder may be one app of several.
+  const files = git(folder, 'ls-files', '-z', '--full-name', '--', ':/')
   if (files === null) return skipped('The folder is in no git repository.')
-  const named = files.split('\n').filter((path) => ENV_FILE.test(path))
+  const named = files.split('\0').filter((path) => ENV_FILE.test(path))
   if (named.length === 0) return passed('No file with secrets is in git.')
   return failed(
     `Files with secrets are in git: ${named.join(', ')}.`,
