@@ -186,6 +186,28 @@ test("the host's edits stay: an update leaves them, and remove takes out only wh
   expect(schema).not.toContain('Session')
 })
 
+test.each([
+  ['a comment of several lines that holds fields of ours', '/**\n   * role String\n   */'],
+  ['a comment of several lines behind a field', 'nick String? /* role String\n  locale String */'],
+  ['a comment of one line at the end', '// the last words of User'],
+  ['a string with braces and a comment in it', 'nick String @default("} /* model User {")'],
+])(
+  "the host's User with %s gets every field, and is as before once they are removed",
+  (_, lines) => {
+    const before = formatted(
+      HOST_SCHEMA.replace('\n\n  @@index([createdAt])', () => `\n  ${lines}`),
+    )
+    expect(before).not.toBe(HOST_SCHEMA)
+    const host = hostWith(oneFile(before))
+    add(host)
+    const { models } = datamodelOf([['schema.prisma', read(host, 'prisma/schema.prisma')]])
+    const names = models.find(({ name }) => name === 'User')?.fields.map(({ name }) => name)
+    expect(names).toEqual(expect.arrayContaining(['role', 'locale', 'emailVerified', 'sessions']))
+    applyPlan(host, planRemove(checkout, openHost(host), []))
+    expect(read(host, 'prisma/schema.prisma')).toBe(before)
+  },
+)
+
 test("models of the host that refer to Tollgate's keep them from being removed", () => {
   const host = hostWith(aFolder())
   add(host)

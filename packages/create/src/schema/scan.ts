@@ -80,18 +80,40 @@ export interface FieldLines {
   to: number
 }
 
-/** The fields of a model, by the lines of its body. */
+/** The fields of a model, by the lines of its body. What a comment of several lines holds is no field. */
 export function fieldsIn(lines: readonly string[]): FieldLines[] {
   const fields: FieldLines[] = []
   let from = 0
+  let isComment = false
+  /** The field in whose line the comment began. */
+  let before: FieldLines | undefined
   for (const [n, line] of lines.entries()) {
     const text = line.trim()
-    if (text.startsWith('///')) continue
-    const name = /^([A-Za-z]\w*)\s/.exec(text)?.[1]
+    const wasComment = isComment
+    isComment = endsInComment(text, wasComment)
+    if (!wasComment && text.startsWith('///')) continue
+    const name = wasComment ? undefined : /^([A-Za-z]\w*)\s/.exec(text)?.[1]
     if (name) fields.push({ name, from, to: n + 1 })
+    if (!wasComment) before = name ? fields.at(-1) : undefined
+    else if (before) before.to = n + 1
     from = n + 1
   }
   return fields
+}
+
+/** A comment of one line, a string, and where a comment of several lines begins or ends. */
+const MARKS = /\/\/.*|"(?:[^"\\]|\\.)*"|\/\*|\*\//g
+
+/** Whether a line ends within a comment of several lines. */
+function endsInComment(line: string, isComment: boolean): boolean {
+  if (isComment) {
+    const end = line.indexOf('*/')
+    return end < 0 || endsInComment(line.slice(end + 2), false)
+  }
+  for (const { 0: mark, index } of line.matchAll(MARKS)) {
+    if (mark === '/*') return endsInComment(line.slice(index + 2), true)
+  }
+  return false
 }
 
 /** A field's lines with one space between words, as Prisma's formatter may have aligned them. */

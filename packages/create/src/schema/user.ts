@@ -66,7 +66,10 @@ export function editUser(
     if (!isOurs) continue
     const written = next === undefined ? [] : next.split('\n')
     lines = [...lines.slice(0, field.from), ...written, ...lines.slice(field.to)]
-    if (next === undefined) lines = withoutGap(lines, field.from)
+    const isLast =
+      Object.keys(wanted.fields).length === 0 &&
+      !fieldsIn(lines).some((each) => isRecorded(each.name))
+    if (next === undefined) lines = withoutGap(lines, field.from, isLast)
   }
   const missing: string[] = []
   for (const [name, want] of Object.entries(wanted.fields)) {
@@ -103,11 +106,14 @@ export function editUser(
   return { text: text.slice(0, model.start) + aligned + text.slice(model.close + 1), edits }
 }
 
-/** The lines without the empty line that was written before the first of the fields that are gone. */
-function withoutGap(lines: readonly string[], at: number): string[] {
+/**
+ * The lines without the empty line that was written before the first of the fields that are gone. `isLast`: no other of
+ * them is left, so the empty line parts nothing.
+ */
+function withoutGap(lines: readonly string[], at: number, isLast: boolean): string[] {
   const isEmpty = (n: number) => (lines[n] ?? '').trim() === ''
   const isEnd = at >= lines.length - 1
-  return at > 0 && isEmpty(at - 1) && (isEmpty(at) || isEnd)
+  return at > 0 && isEmpty(at - 1) && (isEmpty(at) || isEnd || isLast)
     ? [...lines.slice(0, at - 1), ...lines.slice(at)]
     : [...lines]
 }
