@@ -102,7 +102,7 @@ export function fieldsIn(lines: readonly string[]): FieldLines[] {
 }
 
 /** A comment of one line, a string, and where a comment of several lines begins or ends. */
-const MARKS = /\/\/.*|"(?:[^"\\]|\\.)*"|\/\*|\*\//g
+const MARKS = /\/\/.*|"(?:[^"\\]|\\.)*"?|\/\*|\*\//g
 
 /** Whether a line ends within a comment of several lines. */
 function endsInComment(line: string, isComment: boolean): boolean {
