@@ -142,6 +142,17 @@ test('sign-ins without a limit and a host without TLS are found', async () => {
   })
 })
 
+test('a list of headers or proxies that is empty names no proxy', async () => {
+  const run = { isLive: true, mayRehearse: false }
+  for (const options of [{ ipAddressHeaders: [] }, { trustedProxies: [] }]) {
+    const { found } = await results({ ...options, rateLimit: true }, run)
+    expect(found['auth.limits']).toMatchObject({
+      state: 'failed',
+      says: expect.stringContaining('a caller can invent'),
+    })
+  }
+})
+
 /** The checks of a sign-in at a handler whose answers, or whose sessions, are changed on the way. */
 async function spoiled(change: {
   line?: (line: string, sent: string) => string

@@ -33,7 +33,7 @@ export const deploymentChecks = (run: CheckRun, { options, baseURL }: Checked): 
           'Remove the option rateLimit.',
         )
       const where = options.redisUrl ? 'Redis' : 'PostgreSQL'
-      if (options.ipAddressHeaders || options.trustedProxies)
+      if (options.ipAddressHeaders?.length || options.trustedProxies?.length)
         return passed(`Sign-ins are limited in ${where}, by the address that your proxy names.`)
       return onlyLive(
         run,

@@ -65,7 +65,7 @@ export function createAddressOf(options: AddressOptions): AddressOf {
 export function checkProxies(options: AddressOptions, baseURL: string, logger: Logger): void {
   const { protocol, hostname } = new URL(baseURL)
   const isPublic = protocol === 'https:' && hostname !== 'localhost' && !isIP(hostname)
-  if (!isPublic || options.ipAddressHeaders || options.trustedProxies) return
+  if (!isPublic || options.ipAddressHeaders?.length || options.trustedProxies?.length) return
   logger.warn(
     { header: 'x-forwarded-for' },
     'Neither ipAddressHeaders nor trustedProxies is set: rate limits go by an x-forwarded-for that anyone can send unless a proxy of yours replaces it.',
