@@ -11,6 +11,7 @@
 
 import { aString, isTollgateError, objectWith, optionProblem } from '@repo/core'
 import { cookies, headers } from 'next/headers.js'
+import { connection } from 'next/server.js'
 import { auth as defaultAuth } from './auth.ts'
 import { AuthError } from './errors.ts'
 import type { FormAction } from './http/forms.ts'
@@ -100,6 +101,8 @@ export function createNext<User extends AuthUser = AuthUser>(
    * `auth`: in `next build` it stops the rendering, and `auth` would read the environment.
    */
   async function request(): Promise<Request> {
+    // Where Cache Components are on, `headers` alone is no request yet, and reading a clock would be an error.
+    await connection()
     const sent = await headers()
     const jar = await cookies()
     const own = new Headers(sent)
