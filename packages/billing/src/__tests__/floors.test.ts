@@ -23,7 +23,7 @@ const FLOORS: readonly (readonly string[])[] = [
     'owner-id',
     'page',
   ],
-  ['provider-name', 'return-url', 'rows', 'sweep', 'telemetry'],
+  ['pages', 'provider-name', 'return-url', 'rows', 'sweep', 'telemetry'],
   ['catalog/'],
   ['providers/'],
   ['bookings/settings', 'credits/settings', 'effects/facts', 'orders/settings', 'webhooks/row'],

@@ -264,6 +264,21 @@ test('a database that does not answer, and that is not ours to start, is refused
   }
 })
 
+test('the database of another machine is used only where that is asked for, and is never migrated', async () => {
+  const open = (options = {}) =>
+    openDatabase({ DATABASE_URL: 'postgresql://me:secret@db.invalid/app' }, host.folder, options)
+  const error = await open().catch((thrown) => thrown)
+  expect(error).toMatchObject({ code: 'database_elsewhere', status: 400 })
+  expect(error.message).toMatch(/db\.invalid, another machine.*--remote-database/)
+  expect(error.message).not.toContain('secret')
+  await expect(open({ isRemoteAllowed: true })).rejects.toMatchObject({
+    code: 'database_unreachable',
+  })
+  expect(parseLocal(['--into', host.folder, '--remote-database'])).toMatchObject({
+    isRemoteAllowed: true,
+  })
+})
+
 test('a server on this machine that has no such database, or refuses the role, is named with what to do', async () => {
   const server = await startPostgres()
   onTestFinished(() => server.stop())

@@ -20,6 +20,8 @@ export interface LocalArguments {
   sandboxPort: number | undefined
   /** Only the services: no worker and no app. */
   isServicesOnly: boolean
+  /** Use the database of `DATABASE_URL` although it is on another machine. */
+  isRemoteAllowed: boolean
   /** Print the variables as lines of a `.env` file, and start nothing. */
   isPrint: boolean
   isHelp: boolean
@@ -36,6 +38,7 @@ Ctrl-C stops all of it. Data is kept in <folder>/.tollgate.
   --port <number>        your app's port; default: PORT, the port of APP_URL, or 3000
   --sandbox-port <n>     the stand-ins' port; default: that of STRIPE_API_BASE, or 4242
   --services             only PostgreSQL and the stand-ins
+  --remote-database      use DATABASE_URL although it names another machine
   --print-env            print the variables as lines of .env.local, and start nothing
   -- <command>           your command; default: the script dev of your package.json
 `
@@ -60,6 +63,7 @@ export function parseLocal(argv: readonly string[]): LocalArguments {
     port: portOf('--port', values.port),
     sandboxPort: portOf('--sandbox-port', values['sandbox-port']),
     isServicesOnly: values.services,
+    isRemoteAllowed: values['remote-database'],
     isPrint: values['print-env'],
     isHelp: values.help,
     command,
@@ -74,6 +78,7 @@ const read = (args: string[]) =>
       port: { type: 'string' },
       'sandbox-port': { type: 'string' },
       services: { type: 'boolean', default: false },
+      'remote-database': { type: 'boolean', default: false },
       'print-env': { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },

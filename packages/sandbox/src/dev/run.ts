@@ -102,7 +102,7 @@ async function start(args: LocalArguments, options: RunLocalOptions, life: Life)
   }
   await requireFree(sandboxPort, named === null ? '--sandbox-port' : 'a variable of yours')
 
-  const database = await openDatabase(host, data)
+  const database = await openDatabase(host, data, args)
   closing.push(() => database.stop())
   const applied = await migrateLocal(database.url)
   const facts = await factsOf(host, appPort, sandboxPort, data, database.url)

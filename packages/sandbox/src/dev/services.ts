@@ -25,17 +25,29 @@ const DATABASE_PORT = 5433
 
 /**
  * Starts PostgreSQL in `folder`, or uses the server of `DATABASE_URL`. An address with the role of the embedded server
- * at which nothing listens is where that server is started.
+ * at which nothing listens is where that server is started. Another machine's server is used only where it is allowed,
+ * because the worker would take the jobs of the application that it belongs to, and write its mails into a file.
  *
- * @throws `database_unreachable`, `migrations_pending`
+ * @throws `database_elsewhere`, `database_unreachable`, `migrations_pending`
  */
-export async function openDatabase(host: Environment, folder: string): Promise<LocalDatabase> {
+export async function openDatabase(
+  host: Environment,
+  folder: string,
+  { isRemoteAllowed = false } = {},
+): Promise<LocalDatabase> {
   const given = host.DATABASE_URL
   const target = given ? parseUrl(given) : null
   if (given && !target) {
     throw new TollgateError('invalid_environment', 400, 'DATABASE_URL is not a URL.')
   }
   const isHere = target === null || isLoopback(target.hostname)
+  if (target && !isHere && !isRemoteAllowed) {
+    throw new TollgateError(
+      'database_elsewhere',
+      400,
+      `DATABASE_URL names ${target.host}, another machine. The local worker would take that database's jobs. Remove DATABASE_URL, and a server is started for you; or add --remote-database.`,
+    )
+  }
   const port = target ? Number(target.port || 5432) : await usablePort(DATABASE_PORT)
   if (target && (await isListening(target.hostname, port))) {
     if (!isHere) await requireMigrated(given ?? '', target.host)
