@@ -169,7 +169,8 @@ function overrides({ checkout, parts, host, layout }: EditRequest): Edit[] {
       isCopied(name) ? [] : Object.entries(dependencies),
     ),
   )
-  const pinned = Object.entries(all).flatMap(([name, version]) => {
+  const shared = packageManager === 'pnpm' ? sharedVersions() : {}
+  const pinned = Object.entries({ ...all, ...shared }).flatMap(([name, version]) => {
     // A host that has a version of its own keeps it.
     const has = own.get(name)
     if (has !== undefined && has !== version) return []
@@ -198,6 +199,26 @@ function overrides({ checkout, parts, host, layout }: EditRequest): Edit[] {
   })
   return [...pinned, ...allowed]
 
+  /** The host's version of each shared package, for the parts that use it. The host's own packages are not held to it. */
+  function sharedVersions(): Record<string, string> {
+    const rename = renamerOf(checkout, layout)
+    const found = SHARED.flatMap((name) => {
+      const has = new Set(
+        host.packages.flatMap((each) =>
+          isCopied(each.name) ? [] : (each.dependencies[name] ?? []),
+        ),
+      )
+      const [version] = has
+      if (version === undefined || has.size > 1) return []
+      return parts.flatMap((part) => {
+        const ours = versionOf(checkout, [part], name)
+        const isFit = ours !== undefined && ours !== version && majorOf(ours) === majorOf(version)
+        return isFit ? [[`${rename(part.packageName)}>${name}`, version]] : []
+      })
+    })
+    return Object.fromEntries(found)
+  }
+
   function isCopied(name: string | null): boolean {
     return [...checkout.parts.keys()].some((part) => name === `${layout.scope}/${part}`)
   }
@@ -213,6 +234,12 @@ function versionOf(checkout: Checkout, parts: readonly Part[], name: string): st
   })[0]
   return found && (JSON.parse(found) as string)
 }
+
+/** The packages of which an app and a part must have one copy. */
+const SHARED = ['react', 'react-dom']
+
+/** The first number of a version or of a range such as `^19.2.0`. */
+const majorOf = (version: string): string => /^[~^]?(\d+)\./.exec(version)?.[1] ?? version
 
 /** Whether pnpm reads its overrides from `package.json`: before 10.5, and where the host has some there. */
 function isPnpmOfPackageJson(read: ReadFile): boolean {

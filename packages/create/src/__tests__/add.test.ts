@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
+import { parse as parseYaml } from 'yaml'
 import { applyPlan } from '../apply.ts'
 import { openCheckout } from '../checkout.ts'
 import { openHost } from '../host.ts'
@@ -424,4 +425,28 @@ describe('a Next.js app that exists', () => {
       why: expect.stringContaining('withTollgate'),
     })
   })
+})
+
+test('the parts get the React of the app, and nothing of the host is held to it', () => {
+  const checkout = makeCheckout({
+    'packages/email/package.json':
+      '{ "name": "@repo/email", "dependencies": { "@repo/core": "workspace:*", "react": "19.3.1" } }',
+  })
+  const overridesIn = (files: Files) => {
+    const host = temporaryFolder()
+    write(host, { 'pnpm-workspace.yaml': 'packages:\n  - apps/*\n', ...files })
+    applyPlan(host, planAdd(openCheckout(checkout), openHost(host), ['email'], { scope: '@acme' }))
+    return parseYaml(read(host, 'pnpm-workspace.yaml')).overrides
+  }
+  const app = (react: string) => `{ "name": "app", "dependencies": { "react": "${react}" } }`
+  const root = { 'package.json': '{ "private": true }' }
+  expect(overridesIn({ ...root, 'apps/a/package.json': app('19.3.0') })).toEqual({
+    '@acme/email>react': '19.3.0',
+    zod: '4.6.7',
+  })
+  for (const other of ['19.3.1', '18.3.0']) {
+    expect(overridesIn({ ...root, 'apps/a/package.json': app(other) })).toEqual({ zod: '4.6.7' })
+  }
+  const two = { 'apps/a/package.json': app('19.3.0'), 'apps/b/package.json': app('^19.1.0') }
+  expect(overridesIn({ ...root, ...two })).toEqual({ zod: '4.6.7' })
 })
