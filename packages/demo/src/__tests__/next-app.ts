@@ -52,7 +52,7 @@ export async function startNextApp(tell: (step: string) => void): Promise<NextAp
 
     const [database, stripe, port] = [await freePort(), await freePort(), await freePort()]
     const url = `http://localhost:${port}`
-    const databaseUrl = `postgresql://tollgate@127.0.0.1:${database}/acme`
+    const databaseUrl = `postgresql://tollgate@127.0.0.1:${database}/tollgate`
     await writeFile(join(web, '.env.local'), await environment(web, { database, stripe, port }))
     await timed('started', async () => {
       running.push(await start(scripts.services, web, /Mailbox: http/))

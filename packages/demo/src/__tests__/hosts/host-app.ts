@@ -129,7 +129,7 @@ export async function startHost(recipe: HostRecipe): Promise<HostApp> {
       fixture,
       url,
       mailboxUrl: `http://127.0.0.1:${stripe}/mailbox`,
-      databaseUrl: `postgresql://tollgate@127.0.0.1:${database}/acme`,
+      databaseUrl: `postgresql://tollgate@127.0.0.1:${database}/tollgate`,
       steps,
       checked,
       ownLines,
