@@ -50,7 +50,7 @@ import { createGuards, type Guards } from './session/session.ts'
 import { createSessionTokens } from './session/session-tokens.ts'
 import type { ConfirmationState } from './sign-in/confirmation.ts'
 import { MIN_ROUNDS, requireRounds } from './sign-in/password.ts'
-import { providersOf } from './sign-in/providers.ts'
+import { providersOf } from './sign-in/provider-keys.ts'
 
 /** The jobs that send mails. */
 const MAIL_JOBS = [JOBS[0].name]

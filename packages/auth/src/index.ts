@@ -119,4 +119,4 @@ export type {
 export type { SessionInfo } from './session/sessions.ts'
 export type { ConfirmationState } from './sign-in/confirmation.ts'
 export type { OidcProvider, OidcProviders } from './sign-in/oidc-options.ts'
-export type { MicrosoftKeys, ProviderKeys } from './sign-in/providers.ts'
+export type { MicrosoftKeys, ProviderKeys } from './sign-in/provider-keys.ts'

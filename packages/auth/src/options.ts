@@ -24,7 +24,7 @@ import type { GivenKeys } from './session/signing-keys.ts'
 import type { IsBreached } from './sign-in/breached.ts'
 import { type OidcProviders, requireOidc } from './sign-in/oidc-options.ts'
 import { requireRounds } from './sign-in/password.ts'
-import type { Providers } from './sign-in/providers.ts'
+import type { Providers } from './sign-in/provider-keys.ts'
 import { requireLocalStandIns } from './sign-in/stand-in-options.ts'
 
 /** The part of `@repo/email` that auth calls. */

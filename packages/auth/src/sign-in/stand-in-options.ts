@@ -7,7 +7,7 @@
 
 import { isLoopback, parseUrl } from '@repo/core'
 import { AuthError } from '../errors.ts'
-import type { Providers } from './providers.ts'
+import type { Providers } from './provider-keys.ts'
 
 /**
  * Checks the addresses of stand-ins. @throws `invalid_options` for one that is not a URL, or of an app that other

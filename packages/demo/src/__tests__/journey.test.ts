@@ -244,5 +244,5 @@ test('a confirmation on another device asks for the password, or lets the person
 test('the same job without a browser, as `demo --smoke` walks it', async () => {
   const steps: string[] = []
   await smoke(demo, (step) => steps.push(step))
-  expect(steps).toHaveLength(8)
+  expect(steps).toHaveLength(9)
 })
