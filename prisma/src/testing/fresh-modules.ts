@@ -38,6 +38,9 @@ function noteStorages(): Set<AsyncLocalStorage<unknown>> {
 shared[FOUND] ??= { env: { ...process.env }, storages: noteStorages() }
 const { env, storages } = shared[FOUND]
 
+// Next.js finds Node's storage in the global scope when it is loaded, which is once in a process.
+Object.assign(globalThis, { AsyncLocalStorage })
+
 vi.resetModules()
 vi.useRealTimers()
 
