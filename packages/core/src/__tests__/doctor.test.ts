@@ -106,6 +106,21 @@ test('instances with different databases are examined each for itself', async ()
   expect(isOk).toBe(false)
 })
 
+test('a name that no check has fails, and a broken configuration is told in its place', async () => {
+  const cwd = hostWith({
+    'tollgate.config.mjs': configOf({ auth: { checks: { 'auth.token': 'ok' } } }),
+  })
+  const some = await examine({ ...OPTIONS, cwd, only: ['auth', 'bill'] })
+  expect(some.isOk).toBe(false)
+  expect(some.checks).toMatchObject([
+    { id: 'only.bill', state: 'failed' },
+    { id: 'auth.token', state: 'ok' },
+  ])
+  const broken = hostWith({ 'tollgate.config.mjs': 'throw new Error("broken")' })
+  const none = await examine({ ...OPTIONS, cwd: broken, only: ['auth'] })
+  expect(none).toMatchObject({ isOk: false, checks: [{ id: 'config.loads', state: 'failed' }] })
+})
+
 test('a failure is drawn with what to do, and the exit code is 1', async () => {
   const cwd = hostWith({
     'tollgate.config.mjs': configOf({

@@ -131,12 +131,28 @@ const hostGroup = (folder: string, options: DoctorOptions): InstanceChecks => ({
   checks: hostChecks(folder, options),
 })
 
-/** Each check once: auth and billing share a database, a queue and a sender. */
+/**
+ * Each check once: auth and billing share a database, a queue and a sender. A name that no check has fails, because
+ * nothing would be measured in its place; where the configuration is broken, that is told instead.
+ */
 function chosen(groups: readonly InstanceChecks[], { only }: DoctorOptions): Check[] {
   const seen = new Set<string>()
+  const isNamed = (id: string, name: string) => id === name || id.startsWith(`${name}.`)
+  const ids = groups.flatMap(({ checks }) => checks.map(({ id }) => id))
+  const isBroken = ids.some((id) => id.startsWith('config.'))
+  const unknown = (only ?? []).filter((name) => !ids.some((id) => isNamed(id, name)))
   const isWanted = (id: string) =>
-    only === null || only.some((each) => id === each || id.startsWith(`${each}.`))
-  return groups.flatMap(({ checks, actsOn }) => {
+    only === null ||
+    only.some((name) => isNamed(id, name)) ||
+    (unknown.length > 0 && id.startsWith('config.'))
+  const areas = [...new Set(ids.map((id) => id.split('.')[0]))].join(', ')
+  const nameless = (isBroken ? [] : unknown).map(
+    (name): Check => ({
+      id: `only.${name}`,
+      run: () => failed('No check and no area has this name.', `The areas here are ${areas}.`),
+    }),
+  )
+  const named = groups.flatMap(({ checks, actsOn }) => {
     // Instances with different databases are examined each for itself.
     const [database = ''] = actsOn[0]?.split(',') ?? []
     return checks.filter(({ id }) => {
@@ -146,6 +162,7 @@ function chosen(groups: readonly InstanceChecks[], { only }: DoctorOptions): Che
       return true
     })
   })
+  return [...nameless, ...named]
 }
 
 async function measure({ id, run }: Check): Promise<Finding> {
