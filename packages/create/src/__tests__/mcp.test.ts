@@ -120,6 +120,14 @@ test('a plan changes nothing, its token applies it once, and a token that was ma
   expect(again).toMatchObject({ isError: true })
   expect(again.text).toContain('Make the plan again')
   expect((await ask('plan', { command: 'add', parts: ['email'] })).json().token).toBeNull()
+  for (const [command, more] of [
+    ['add', { including: ['ink'] }],
+    ['update', { parts: ['email'] }],
+    ['remove', { without: ['ink'] }],
+  ] as const) {
+    const refused = await ask('plan', { command, ...more })
+    expect(refused.text).toContain(`${command} does not take ${Object.keys(more)[0]}.`)
+  }
 })
 
 test('a plan is refused when a file changed since, and an update when files are not committed', async () => {

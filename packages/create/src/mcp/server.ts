@@ -27,6 +27,13 @@ import { createPlans } from './plans.ts'
 
 const READS = { readOnlyHint: true, openWorldHint: false } as const
 
+/** The arguments of `plan` that a command has no use for. */
+const IGNORED = {
+  add: ['including'],
+  update: ['parts'],
+  remove: ['without', 'including'],
+} as const
+
 /** Makes the server for the host in `folder`. */
 export function createMcpServer(folder: string, checkout: Checkout): McpServer {
   const server = new McpServer({ name: 'tollgate', version: checkout.version })
@@ -158,6 +165,11 @@ export function createMcpServer(folder: string, checkout: Checkout): McpServer {
     },
     ({ command, parts, without, including }) =>
       answer(() => {
+        const given = { parts, without, including }
+        const ignored = IGNORED[command].filter((name) => given[name].length > 0)
+        if (ignored.length > 0) {
+          throw new CreateError('usage', `${command} does not take ${ignored.join(' and ')}.`)
+        }
         const plan = {
           add: () => planAdd(checkout, host(), parts, { without }),
           update: () => planUpdate(checkout, host(), { without, including }),
